@@ -1,0 +1,54 @@
+"""The command line: it asks, prints and exits; everything else is the core's."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from gindock.cli import new, update
+from gindock.cli.output import print_version
+from gindock.errors import ExitCode
+
+app = typer.Typer(
+    name="gindock",
+    help="Render a container-ready repository around a Gin service, and keep it up to date.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("new")(new.command())
+app.command("update")(update.command)
+
+
+@app.callback()
+def _gindock(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=print_version,
+        is_eager=True,
+        help="Print the versions of gindock and of its template, and exit.",
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _leave)
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    # As an exception, so that the staging folder is removed on the way out.
+    sys.exit(128 + number)

@@ -1,0 +1,171 @@
+"""`gindock new`."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gindock import source
+from gindock.cli import options
+from gindock.cli.output import on_a_terminal, print_json, reports_errors
+from gindock.errors import BadInputError
+from gindock.questions import Questions
+from gindock.source import Source
+
+
+def command() -> Callable[..., None]:
+    """The command, with an option for each question of the template."""
+    questions = Questions.read(source.questions_file())
+    run = reports_errors(_new)
+    fixed = list(inspect.signature(_new, eval_str=True).parameters.values())[:-1]
+    parameters = [*fixed, *map(options.parameter, questions.all)]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _new(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(
+            show_default=False,
+            help="Where to create it; may be any path. Its last part names the service.",
+        ),
+    ] = None,
+    *,
+    defaults: Annotated[
+        bool, typer.Option("--defaults", "-y", help="Ask nothing; take the default of what is not given.")
+    ] = False,
+    answers_file: Annotated[
+        Path | None,
+        typer.Option("--answers", metavar="FILE", show_default=False, help="Take answers from a YAML file."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-d",
+            metavar="KEY=VALUE",
+            show_default=False,
+            help="Answer a question by its key; the way in for another template's questions.",
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL|PATH", show_default=False, help="Render another Copier template than gindock's."
+        ),
+    ] = None,
+    ref: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="Version of the template: a tag, branch or commit."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the answers and the tree of files; write nothing.")
+    ] = False,
+    git: Annotated[
+        bool, typer.Option("--git/--no-git", help="Start a git repository with a first commit.")
+    ] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Ask nothing and print one JSON object.")
+    ] = False,
+    **values: Any,
+) -> None:
+    """Create a Gin service in DIRECTORY, ready for containers.
+
+    On a terminal it asks what no option answers; "none" is the empty choice of several.
+    """
+    own = template is None
+    questions = Questions.read(source.questions_file()) if own else None
+    given = options.answers(questions, values, assignments or [], answers_file)
+    if directory is not None:
+        directory = Path(os.path.abspath(directory))  # noqa: PTH100 - keeps links, drops `..`
+        if questions is not None:
+            given.setdefault("service_name", _name_of(directory))
+    interactive = on_a_terminal() and not (defaults or as_json)
+
+    # Late: Copier takes a quarter of a second to import, and errors in arguments need none of it.
+    from gindock import project
+
+    request = project.Request(
+        directory=directory,
+        template=Source(source.URL, ref) if own and ref else _source(template, ref),
+        questions=questions,
+        given=given,
+        defaults=not interactive,
+        preview=dry_run,
+    )
+    if not interactive and directory is None and "service_name" not in given:
+        raise BadInputError("name the DIRECTORY to create, e.g. `gindock new myservice --defaults`")
+    with project.draft(request) as draft:
+        if not (interactive or defaults) and (missing := project.missing_answers(request, draft.answers)):
+            raise BadInputError(
+                f"there is no terminal to ask on; add --defaults, or answer {', '.join(missing)}"
+            )
+        if interactive and not dry_run:
+            from gindock.cli import review
+
+            if not review.accepted(draft):
+                typer.echo("Cancelled; nothing was created.")
+                return
+        if dry_run:
+            _show(draft, quiet=quiet, as_json=as_json)
+            return
+        created = draft.create(with_git=git)
+    if as_json:
+        print_json(created.as_dict())
+        return
+    if created.warning:
+        typer.secho(f"Warning: {created.warning}", err=True, fg="yellow")
+    if not quiet:
+        _report(created)
+
+
+def _name_of(directory: Path) -> str:
+    if not directory.name:
+        raise BadInputError(f"{directory} has no name to give the service; choose another directory")
+    return directory.name
+
+
+def _source(template: str | None, ref: str | None) -> Source:
+    if template is None:
+        return source.embedded()
+    path = Path(template).expanduser()
+    # A relative path would be no use to a later update.
+    return Source(str(path.resolve()) if path.exists() else template, ref)
+
+
+def _show(draft: Any, *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "directory": str(draft.destination),
+                "files": draft.files,
+                "answers": draft.answers,
+                "version": draft.version,
+                "command": draft.command,
+            }
+        )
+    elif not quiet:
+        from gindock.cli import review
+
+        review.show(draft)
+        typer.echo("Nothing was written.")
+
+
+def _report(created: Any) -> None:
+    where = os.path.relpath(created.directory)
+    where = str(created.directory) if where.startswith("..") else where
+    commit = f", first commit {created.commit}" if created.commit else ""
+    typer.echo(f"Created {where}: {len(created.files)} files{commit}.")
+    steps = [] if where == "." else [f"cd {where}"]
+    if "Makefile" in created.files:
+        steps.append("make          # what the service can do: run, test, image, deploy")
+    if steps:
+        typer.echo("\nNext:\n" + "\n".join(f"  {step}" for step in steps))
+    typer.echo(f"\nThe same without questions:\n  {created.command}")

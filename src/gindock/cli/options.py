@@ -1,0 +1,104 @@
+"""Options that are generated from the questions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from gindock.errors import BadInputError
+from gindock.questions import NOTHING, Question, Questions
+
+
+def parameter(question: Question) -> inspect.Parameter:
+    """The parameter of a Typer command that takes the answer to `question`."""
+    names = question.option
+    kind: Any = {"int": int, "bool": bool}.get(question.type, str)
+    if question.type == "bool":
+        names += "/" + question.option.replace("--", "--no-", 1)
+    if question.choices:
+        offered = [*question.choices.values(), *([NOTHING] if question.several else [])]
+        kind = StrEnum(question.key, {value: value for value in offered})
+    if question.several:
+        kind = list[kind]
+    return inspect.Parameter(
+        question.key,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[
+            kind | None,
+            typer.Option(names, help=question.help, show_default=False, rich_help_panel="Answers"),
+        ],
+    )
+
+
+def answers(
+    questions: Questions | None,
+    options: Mapping[str, Any],
+    assignments: Iterable[str],
+    file: Path | None,
+) -> dict[str, Any]:
+    """The answers given on the command line; an option goes before the file.
+
+    Raises:
+        BadInputError: one is unknown, ill-formed or given twice.
+    """
+    given = {key: _value(questions, key, value) for key, value in options.items() if value is not None}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise BadInputError(f"-d {assignment}: write it as key=value")
+        if key in given:
+            raise BadInputError(f"'{key}' is answered twice")
+        if questions is None:
+            given[key] = text
+        else:
+            given[key] = _known(questions, key).parse(text)
+    return {**(_read(questions, file) if file else {}), **given}
+
+
+def _read(questions: Questions | None, file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(f"cannot read the answers in {file}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise BadInputError(f"the answers in {file} are no valid YAML") from None
+    if not isinstance(content, dict):
+        raise BadInputError(f"{file} must hold one `question: answer` a line")
+    # An answers file of another project serves as well; _commit and _src_path are not answers.
+    found = {str(key): value for key, value in content.items() if not str(key).startswith("_")}
+    if questions is None:
+        return found
+    return {key: _checked(_known(questions, key), value) for key, value in found.items()}
+
+
+def _known(questions: Questions, key: str) -> Question:
+    if key not in questions.by_key:
+        raise BadInputError(f"there is no question '{key}'; see `gindock new --help`")
+    return questions.by_key[key]
+
+
+def _value(questions: Questions | None, key: str, value: Any) -> Any:
+    """The answer in the value that Typer parsed."""
+    if questions is None:
+        raise BadInputError(
+            f"--{key.replace('_', '-')} answers a question of gindock's own template; "
+            "answer the questions of another one with -d key=value"
+        )
+    return _checked(questions.by_key[key], list(value) if isinstance(value, tuple) else value)
+
+
+def _checked(question: Question, value: Any) -> Any:
+    if isinstance(value, list) and question.several:
+        if NOTHING in value and len(value) > 1:
+            raise BadInputError(f"{question.option}: '{NOTHING}' goes with nothing else")
+        return question.parse(",".join(map(str, value)))
+    if isinstance(value, list | dict) or value is None:
+        raise BadInputError(f"{question.option}: one value is wanted, got {value!r}")
+    return question.parse(str(value))

@@ -1,0 +1,84 @@
+"""What every command says in the same way."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn, ParamSpec
+
+import typer
+
+from gindock import source
+from gindock.errors import ExitCode, UserError
+
+_P = ParamSpec("_P")
+
+
+def reports_errors(command: Callable[_P, None]) -> Callable[_P, None]:
+    """Turn what `command` raises into one message on stderr and an exit code."""
+
+    @functools.wraps(command)
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        as_json = bool(kwargs.get("as_json"))
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except UserError as error:
+            _fail(str(error), error.code, as_json)
+        except BrokenPipeError:
+            # Nobody reads on; keep Python from saying so again when it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(ExitCode.FAILED) from None
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            _fail(f"{error.strerror or error}{where}", ExitCode.FAILED, as_json)
+        except Exception as error:
+            if isinstance(error, typer.Exit | typer.Abort):
+                raise
+            if os.environ.get("GINDOCK_DEBUG"):
+                traceback.print_exc()
+            _fail(
+                f"this is a fault of gindock: {type(error).__name__}: {error}\n"
+                "Please report it with what GINDOCK_DEBUG=1 prints.",
+                ExitCode.FAILED,
+                as_json,
+            )
+
+    return wrapper
+
+
+def print_version(wanted: bool) -> None:
+    """Print the versions of gindock and of its template, and exit."""
+    if wanted:
+        _print_version()
+        raise typer.Exit
+
+
+@reports_errors
+def _print_version() -> None:
+    from importlib.metadata import version
+
+    typer.echo(f"gindock {version('gindock')} (template {source.version_tag()})")
+
+
+def on_a_terminal() -> bool:
+    """Whether there is someone to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """Print one result for a machine."""
+    typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
+
+
+def _fail(message: str, code: ExitCode, as_json: bool) -> NoReturn:
+    if as_json:
+        print_json({"error": message, "exit_code": int(code)})
+    else:
+        typer.secho(f"Error: {message}", err=True, fg="red")
+    raise typer.Exit(code)

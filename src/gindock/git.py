@@ -1,0 +1,73 @@
+"""Git, run as a command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from gindock.errors import UserError
+
+# What ties a git process to a repository (`git rev-parse --local-env-vars`): git sets these
+# for hooks and remote helpers, and they would point ours at the wrong repository.
+_REPOSITORY_VARIABLES = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+
+
+class GitError(UserError):
+    """A git command that failed, with git's own words."""
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment, free of another git's repository, with `extra` added."""
+    env = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
+    return {**env, "LC_ALL": "C", **(extra or {})}
+
+
+def git(
+    *arguments: str | Path, folder: Path, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+) -> bytes:
+    """Run git in `folder` and return what it wrote on stdout.
+
+    Raises:
+        GitError: git is missing or failed.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *map(str, arguments)],
+            cwd=folder,
+            env=environment(env),
+            input=b"" if stdin is None else stdin,
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        if error.filename != "git":
+            raise
+        raise GitError("git is not installed; install it and run the command again") from None
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+        raise GitError(f"git {arguments[0]} failed: {words}")
+    return done.stdout
+
+
+def line(*arguments: str | Path, folder: Path) -> str | None:
+    """The one line that a git command prints, or None where it fails or prints nothing."""
+    try:
+        return git(*arguments, folder=folder).decode(errors="replace").strip() or None
+    except GitError:
+        return None

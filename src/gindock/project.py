@@ -1,0 +1,300 @@
+"""A new project: drafted in a staging folder, then created at its destination."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gindock import rendering
+from gindock.errors import BadInputError
+from gindock.git import GitError, git, line
+from gindock.questions import Questions
+from gindock.source import Source
+from gindock.staging import Staging, is_fresh_repository, nearest_folder, staging
+
+_MODULE_PATH = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for: where, from which template, and with which answers."""
+
+    directory: Path | None
+    template: Source
+    questions: Questions | None
+    """None for another template than gindock's own."""
+    given: Mapping[str, Any]
+    defaults: bool
+    """Answer every other question by its default instead of asking."""
+    preview: bool = False
+    """Draft only, away from the destination."""
+
+
+@dataclass(frozen=True)
+class Created:
+    """A created project."""
+
+    directory: Path
+    files: list[str]
+    answers: Mapping[str, Any]
+    version: str
+    commit: str | None
+    warning: str | None
+    command: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """This result for a machine."""
+        return {
+            "directory": str(self.directory),
+            "files": self.files,
+            "answers": dict(self.answers),
+            "version": self.version,
+            "commit": self.commit,
+            "warning": self.warning,
+            "command": self.command,
+        }
+
+
+@dataclass
+class Draft:
+    """A rendered project that is not at its destination yet."""
+
+    request: Request
+    _staging: Staging
+    _known: Mapping[str, Any]
+    _project: Path = field(init=False)
+    _recorded: Mapping[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Render, asking the questions that are open."""
+        self._render(data=self.request.given, defaults=self.request.defaults)
+        self._refuse_unused(self.request.given)
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        """The recorded answers, in the order of the questions."""
+        recorded = {k: v for k, v in self._recorded.items() if not k.startswith("_")}
+        if self.request.questions is None:
+            return recorded
+        return {q.key: recorded[q.key] for q in self.request.questions.all if q.key in recorded}
+
+    @property
+    def files(self) -> list[str]:
+        """The files of the project, relative to its root, sorted."""
+        return sorted(
+            file.relative_to(self._project).as_posix()
+            for file in self._project.rglob("*")
+            if file.is_symlink() or file.is_file()
+        )
+
+    @property
+    def version(self) -> str:
+        """The version of the template that was rendered."""
+        return str(self._recorded.get("_commit", "unversioned"))
+
+    @property
+    def destination(self) -> Path:
+        """Where the project goes: the directory asked for, or one named like the service."""
+        if self.request.directory is not None:
+            return self.request.directory
+        name = self.answers.get("service_name")
+        if name is None:
+            raise BadInputError("this template names no service; name the DIRECTORY to create")
+        return Path.cwd() / name
+
+    def change(self, key: str) -> None:
+        """Ask the question `key` once more, then those that its new answer opens.
+
+        Defaults that derive from the changed answer are derived anew.
+
+        Raises:
+            UserError: the new answer does not go with the others; the draft stays as it was.
+        """
+        before = self._project, self._recorded
+        kept = {k: v for k, v in self._chosen.items() if k != key}
+        open_before = self._asked()
+        try:
+            self._render(data=kept, ask=[key], suggestions={key: self.answers[key]}, defaults=True)
+            opened = [k for k in self._asked() if k not in {*open_before, *kept, key}]
+            if opened:
+                self._render(data={**kept, key: self.answers[key]}, ask=opened, defaults=True)
+        except Exception:
+            self._project, self._recorded = before
+            raise
+
+    def create(self, *, with_git: bool) -> Created:
+        """Put the project at its destination, with a first commit where `with_git`.
+
+        Raises:
+            UserError: the destination is no longer free.
+        """
+        destination, files, command = self.destination, self.files, self.command
+        self._staging.destination = destination
+        commit = warning = None
+        if with_git and not _inside_work_tree(destination):
+            git("init", "--quiet", "--initial-branch=main", ".", folder=self._project)
+            commit, warning = _commit(self._project, self.version)
+        self._staging.place(self._project)
+        if with_git and is_fresh_repository(destination):
+            commit, warning = _commit(destination, self.version)
+        return Created(destination, files, self.answers, self.version, commit, warning, command)
+
+    @cached_property
+    def _questions(self) -> Questions:
+        assert self.request.questions is not None
+        return self.request.questions
+
+    @property
+    def command(self) -> str:
+        """The command that creates this project without a question."""
+        arguments = ["gindock", "new"]
+        if self.request.directory is not None:
+            arguments.append(str(self.request.directory))
+        if self.request.questions is None:
+            arguments += ["--template", self.request.template.url]
+            if self.request.template.ref:
+                arguments += ["--ref", self.request.template.ref]
+            for key, value in self.answers.items():
+                arguments += ["-d", f"{key}={_spelled(value)}"]
+        else:
+            for key, value in self._differing.items():
+                if key != "service_name" or value != (self.request.directory or Path()).name:
+                    arguments += self._questions.by_key[key].spell(value)
+        return shlex.join([*arguments, "--defaults"])
+
+    @property
+    def _chosen(self) -> dict[str, Any]:
+        """The answers that the user chose: those that are no default of theirs."""
+        if self.request.questions is None:
+            return self.answers
+        return self._minimal(self._known, own=True)
+
+    @property
+    def _differing(self) -> dict[str, Any]:
+        """The answers that differ from the template's defaults, or from the user's own."""
+        differing = dict(self.request.given) if self.request.defaults else self._chosen
+        if self._known or rendering.own_defaults():
+            differing = {**differing, **self._minimal({}, own=False)}
+        return {key: value for key, value in self.answers.items() if key in differing}
+
+    def _minimal(self, known: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
+        """The fewest answers, in the order of the questions, that lead to all of them."""
+        given: dict[str, Any] = {"service_name": self.answers["service_name"]}
+        while True:
+            try:
+                derived = rendering.default_answers({**known, **given}, own=own)
+            except BadInputError:
+                return self.answers  # Some answers are only valid together.
+            differs = next((k for k, v in self.answers.items() if derived.get(k) != v), None)
+            if differs is None or differs in given:
+                return given
+            given[differs] = self.answers[differs]
+
+    def _asked(self) -> list[str]:
+        return self._questions.asked(self.answers) if self.request.questions else []
+
+    def _render(self, *, data: Mapping[str, Any], defaults: bool, **options: Any) -> None:
+        project = self._staging.new_project()
+        recorded = rendering.render(
+            self.request.template, project, data={**self._known, **data}, defaults=defaults, **options
+        )
+        self._project, self._recorded = project, recorded
+
+    def _refuse_unused(self, given: Mapping[str, Any]) -> None:
+        for key in given:
+            if key not in self.answers:
+                question = self.request.questions and self.request.questions.by_key.get(key)
+                name = question.option if question else f"-d {key}"
+                raise BadInputError(f"{name} does not apply: the other answers rule its question out")
+
+
+@contextmanager
+def draft(request: Request) -> Iterator[Draft]:
+    """Draft a project; what is not created by the end is removed.
+
+    Raises:
+        BadInputError: the destination is not free, or an answer is refused.
+        UserError: the template cannot be had.
+    """
+    directory = request.directory or _directory_of_service(request.given)
+    with staging(directory or Path.cwd() / "service", elsewhere=request.preview) as folder:
+        yield Draft(request, folder, _known(directory, request))
+
+
+def missing_answers(request: Request, answers: Mapping[str, Any]) -> list[str]:
+    """The options for the questions that `request` leaves open, given all `answers`."""
+    if request.questions is None:
+        return []
+    return [
+        request.questions.by_key[key].option
+        for key in request.questions.asked(answers)
+        if key not in request.given
+    ]
+
+
+def module_path_of(remote: str) -> str | None:
+    """The Go module path of the repository at the git address `remote`, if it is hosted.
+
+    For example, github.com/acme/shop for git@github.com:acme/shop.git.
+    """
+    if scp_like := re.fullmatch(r"(?:[^@/:]+@)?([^@/:]+):(?!/)(.+)", remote):
+        host, path = scp_like.groups()
+    else:
+        try:
+            url = urlsplit(remote)
+        except ValueError:
+            return None
+        host, path = url.hostname or "", url.path
+    module = f"{host.lower()}/{path.strip('/').removesuffix('.git')}"
+    return module if _MODULE_PATH.fullmatch(module) else None
+
+
+def _directory_of_service(given: Mapping[str, Any]) -> Path | None:
+    return Path.cwd() / given["service_name"] if "service_name" in given else None
+
+
+def _known(directory: Path | None, request: Request) -> dict[str, Any]:
+    """What the surroundings of `directory` tell that the template can use."""
+    if request.questions is None:
+        return {}
+    folder = nearest_folder(directory or Path.cwd())
+    remote = line("remote", "get-url", "origin", folder=folder)
+    root = line("rev-parse", "--show-toplevel", folder=folder)
+    if not remote or not root or not (module := module_path_of(remote)):
+        return {}
+    inside = (directory or Path.cwd() / "service").resolve().relative_to(Path(root).resolve())
+    module = "/".join([module, *inside.parts])
+    return {"remote_module_path": module} if _MODULE_PATH.fullmatch(module) else {}
+
+
+def _inside_work_tree(destination: Path) -> bool:
+    return line("rev-parse", "--is-inside-work-tree", folder=nearest_folder(destination)) == "true"
+
+
+def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
+    """Commit everything in `project`; returns the commit id, or a warning and what to run."""
+    message = f"Create the service with gindock {version}"
+    try:
+        git("add", "--all", folder=project)
+        # Without this, git would make up an author from the machine's name.
+        git("-c", "user.useConfigOnly=true", "commit", "--quiet", "--message", message, folder=project)
+    except GitError as error:
+        if line("config", "user.email", folder=project) is None:
+            return None, (
+                "git does not know you, so everything is staged and nothing committed; run "
+                "`git config --global user.name NAME`, `git config --global user.email ADDRESS` and "
+                f'`git commit -m "{message}"`'
+            )
+        return None, f'{error}; everything is staged, run `git commit -m "{message}"`'
+    return line("rev-parse", "--short", "HEAD", folder=project), None
+
+
+def _spelled(value: Any) -> str:
+    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list) else str(value)

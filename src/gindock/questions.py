@@ -1,0 +1,135 @@
+"""The questions of a template, read from its `copier.yml`, where alone they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gindock.errors import BadInputError
+
+#: How an empty choice of several is said on the command line.
+NOTHING = "none"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question: its key, and what `copier.yml` says of it."""
+
+    key: str
+    type: str
+    help: str
+    section: str
+    choices: Mapping[str, str]
+    several: bool
+    when: str
+    ask: str
+
+    @property
+    def option(self) -> str:
+        """The option of `gindock new` that answers it."""
+        return "--" + self.key.replace("_", "-")
+
+    def parse(self, text: str) -> Any:
+        """The answer that `text` spells, of the question's type.
+
+        Raises:
+            BadInputError: it is none. Copier's validators see to the rest.
+        """
+        try:
+            return self._parse(text)
+        except ValueError as error:
+            raise BadInputError(f"{self.option}: {error}") from None
+
+    def _parse(self, text: str) -> Any:
+        if self.several:
+            values = [] if text in ("", NOTHING) else [v.strip() for v in text.strip("[]").split(",")]
+            for value in values:
+                self._check_choice(value)
+            return [value for value in values if value]
+        if self.choices:
+            self._check_choice(text)
+        elif self.type == "int":
+            try:
+                return int(text)
+            except ValueError:
+                raise ValueError(f"'{text}' is no whole number") from None
+        elif self.type == "bool":
+            words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+            if text.lower() not in words:
+                raise ValueError(f"'{text}' is neither true nor false")
+            return words[text.lower()]
+        return text
+
+    def _check_choice(self, value: str) -> None:
+        offered = list(self.choices.values())
+        if value not in offered:
+            raise ValueError(f"'{value}' is not offered; choose from {', '.join(offered)}")
+
+    def spell(self, answer: Any) -> list[str]:
+        """The command-line arguments that give `answer`."""
+        if self.type == "bool":
+            return [self.option if answer else self.option.replace("--", "--no-", 1)]
+        answers = (answer or [NOTHING]) if self.several else [answer]
+        return [part for value in answers for part in (self.option, str(value))]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The questions of a template, in the order in which they are asked."""
+
+    all: list[Question]
+    _environment_options: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(cls, file: Path) -> Questions:
+        """The questions of the template whose `copier.yml` is `file`."""
+        # libyaml reads it ten times as fast, where PyYAML was built with it.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
+        asked = [
+            Question(
+                key=key,
+                type=details.get("type", "yaml"),
+                help=details.get("help", key),
+                section=details.get("qmark", "").strip(),
+                choices=_choices(details.get("choices") or {}),
+                several=details.get("multiselect", False),
+                when=str(details.get("when", True)),
+                ask=str(details.get("ask", True)),
+            )
+            for key, details in content.items()
+            # `when: false` marks what is derived from the answers.
+            if not key.startswith("_") and details.get("when") is not False
+        ]
+        return cls(asked, content.get("_envops", {}))
+
+    @cached_property
+    def by_key(self) -> dict[str, Question]:
+        """The questions by their key."""
+        return {question.key: question for question in self.all}
+
+    def asked(self, answers: Mapping[str, Any]) -> list[str]:
+        """The keys of the questions that Copier asks of someone who gives `answers`."""
+        # Late, because no other command needs it.
+        from jinja2 import ChainableUndefined
+        from jinja2.sandbox import SandboxedEnvironment
+
+        options = {k: v for k, v in self._environment_options.items() if k != "undefined"}
+        environment = SandboxedEnvironment(**options, undefined=ChainableUndefined)
+
+        def holds(condition: str) -> bool:
+            text = environment.from_string(condition).render(answers)
+            return text.strip().lower() not in ("", "0", "false", "no", "none", "off", "n", "f")
+
+        return [q.key for q in self.all if holds(q.when) and holds(q.ask)]
+
+
+def _choices(choices: Any) -> dict[str, str]:
+    if isinstance(choices, dict):
+        return {str(label): str(value) for label, value in choices.items()}
+    return {str(choice): str(choice) for choice in choices}

@@ -1,0 +1,182 @@
+"""Copier, through its public names: the one module that imports it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import sysconfig
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import copier
+import yaml
+from copier.errors import CopierError, InteractiveSessionError, UnsafeTemplateError, UserMessageError
+from plumbum import ProcessExecutionError, local
+
+from gindock import source
+from gindock.errors import BadInputError, UserError
+from gindock.source import Source
+
+_ANSWERS_FILES = ".copier-answers*.y*ml"
+_ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
+_REFUSED = re.compile(
+    r"\A(?:Validation error for question|Invalid choice for|Question) ['\"](?P<key>\w+)['\"]:?\s*(?P<reason>.*)",
+    re.DOTALL,
+)
+
+
+def render(
+    template: Source,
+    destination: Path,
+    *,
+    data: Mapping[str, Any],
+    ask: Sequence[str] = (),
+    defaults: bool,
+    suggestions: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Render `template` into `destination` and return the answers that it recorded.
+
+    `data` is answered; without `defaults`, Copier asks the rest on the terminal; with them, only
+    the questions in `ask`. `suggestions` are defaults that go before the template's own.
+
+    Raises:
+        BadInputError: an answer is refused.
+        UserError: the template cannot be had, or is none.
+        KeyboardInterrupt: the user left a question with Ctrl-C.
+    """
+    with _copier():
+        copier.run_copy(
+            template.url,
+            destination,
+            data=dict(data),
+            ask=ask,
+            defaults=defaults,
+            user_defaults=dict(suggestions or {}),
+            vcs_ref=template.ref,
+            quiet=True,
+        )
+    return recorded(destination)
+
+
+def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
+    """What gindock's own template answers where only `data` is given.
+
+    With `own`, the defaults in the user's settings file count; without, only the template's.
+
+    Raises:
+        BadInputError: an answer is refused.
+    """
+    with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
+        questionnaire = Path(folder, "questionnaire")
+        questionnaire.mkdir()
+        shutil.copy(source.questions_file(), questionnaire)
+        (questionnaire / "template").mkdir()
+        answers_template = source.questions_file().parent / "template" / _ANSWERS_TEMPLATE
+        shutil.copy(answers_template, questionnaire / "template")
+        with _copier():
+            copier.run_copy(
+                str(questionnaire),
+                Path(folder, "answers"),
+                data=dict(data),
+                defaults=True,
+                settings=copier.load_settings() if own else copier.Settings(),
+                quiet=True,
+            )
+        return recorded(Path(folder, "answers"))
+
+
+def update(project: Path, *, defaults: bool) -> None:
+    """Update `project` in place, as `copier update` does; unless `defaults`, ask new questions.
+
+    Raises:
+        UserError: the project or the template cannot be updated.
+        KeyboardInterrupt: the user left a question with Ctrl-C.
+    """
+    with _copier():
+        copier.run_update(project, defaults=defaults, skip_answered=True, overwrite=True, quiet=True)
+
+
+def recorded(project: Path) -> dict[str, Any]:
+    """What the answers file of `project` records, Copier's own entries included."""
+    for file in sorted(project.glob(_ANSWERS_FILES)):
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            content = None
+        if not isinstance(content, dict):
+            raise UserError(f"{file} is no valid answers file; restore it from git")
+        return content
+    return {}
+
+
+def own_defaults() -> Mapping[str, Any]:
+    """The defaults that the user keeps in Copier's settings file.
+
+    Raises:
+        UserError: that file cannot be read.
+    """
+    with _copier():
+        return copier.load_settings().defaults
+
+
+@contextmanager
+def _copier() -> Iterator[None]:
+    """Run Copier with the template's source within git's reach, and its errors as ours."""
+    with (
+        warnings.catch_warnings(),
+        # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
+        local.env(PATH=os.pathsep.join([*_helper_folders(), os.environ.get("PATH", os.defpath)])),
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except InteractiveSessionError:
+            raise BadInputError(
+                "there is no terminal to ask on; add --defaults, or an option for each question"
+            ) from None
+        except UnsafeTemplateError as error:
+            features = str(error).splitlines()[0]
+            raise UserError(
+                f"{features} gindock runs no template's own commands; use `copier copy --trust`"
+            ) from None
+        except ProcessExecutionError as error:
+            raise UserError(_git_failure(error)) from error
+        except UserMessageError as error:
+            raise UserError(str(error)) from error
+        except (CopierError, ValueError, TypeError) as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise _translated(error) from error
+
+
+def _translated(error: Exception) -> UserError:
+    text = " ".join(str(error).split())
+    if refused := _REFUSED.match(text):
+        option = "--" + refused["key"].replace("_", "-")
+        return BadInputError(f"{option}: {refused['reason']}")
+    if unknown := re.match(r"Unknown revision: '(.*)'", text):
+        return BadInputError(f"the template has no version '{unknown[1]}'; see its tags")
+    return BadInputError(text or type(error).__name__)
+
+
+def _git_failure(error: ProcessExecutionError) -> str:
+    lines = [line.strip() for line in str(error.stderr).splitlines() if line.strip()]
+    words = next((each for each in lines if each.startswith(("fatal:", "error:", "gindock:"))), "")
+    return f"git could not fetch the template: {words or ' '.join(lines[-1:])}; check the address"
+
+
+def _helper_folders() -> list[str]:
+    """Where `git-remote-gindock` may lie when its environment is not activated."""
+    folders = [
+        str(Path(sys.argv[0]).resolve().parent),
+        sysconfig.get_path("scripts"),
+        str(Path(sys.executable).parent),
+        sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")),
+    ]
+    return [folder for folder in dict.fromkeys(folders) if shutil.which("git-remote-gindock", path=folder)]

@@ -1,0 +1,237 @@
+"""All or nothing: a project is rendered in a staging folder and moved into place whole.
+
+The staging folder lies on the destination's file system: in the destination, where that exists,
+and in the nearest folder above it otherwise. A run that was killed leaves it behind, unlocked, and
+the next run with the same destination clears it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from gindock.errors import BadInputError, UserError
+from gindock.git import line
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be removed: the lock holds by itself.
+    fcntl = None  # type: ignore[assignment]
+
+_PREFIX = ".gindock-staging-"
+_LOCK = "lock"
+_JOURNAL = "journal.json"
+_PROJECT = "project"
+
+
+class Staging:
+    """The staging folder of one destination."""
+
+    def __init__(self, destination: Path, folder: Path) -> None:
+        self.destination = destination
+        self._folder = folder
+        self._renders = 0
+
+    def new_project(self) -> Path:
+        """A path for one more render; its last part is the destination's."""
+        self._renders += 1
+        return self._folder / _PROJECT / str(self._renders) / (self.destination.name or "service")
+
+    def place(self, project: Path) -> None:
+        """Move the rendered `project` to the destination: all of it, or, on an error, nothing.
+
+        Raises:
+            UserError: the destination is no longer free.
+        """
+        check_free(self.destination)
+        if self.destination.is_dir():
+            self._move_into(project)
+        else:
+            made = _make_parents(self.destination)
+            try:
+                project.rename(self.destination)
+            except BaseException:
+                _remove_empty(made)
+                raise
+
+    def _move_into(self, project: Path) -> None:
+        # .git comes last: a project that has one is whole.
+        names = sorted((entry.name for entry in project.iterdir()), key=lambda name: (name == ".git", name))
+        journal = {"project": str(project.relative_to(self._folder)), "files": _digests(project)}
+        with (self._folder / _JOURNAL).open("w", encoding="utf-8") as file:
+            json.dump(journal, file)
+            file.flush()
+            os.fsync(file.fileno())
+        moved: list[str] = []
+        try:
+            for name in names:
+                if os.path.lexists(self.destination / name):
+                    raise UserError(f"{self.destination / name} has appeared; move it away and try again")
+                moved.append(name)
+                (project / name).rename(self.destination / name)
+        except BaseException:
+            for name in moved:
+                with suppress(FileNotFoundError):
+                    (self.destination / name).rename(project / name)
+            raise
+
+
+@contextmanager
+def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
+    """A staging folder for `destination`, removed at the end, whatever happens.
+
+    With `elsewhere`, it lies in the system's temporary folder, from which nothing can be placed.
+
+    Raises:
+        BadInputError: the destination is not free.
+        UserError: an earlier run left something that has been changed since.
+    """
+    home = Path(tempfile.gettempdir()) if elsewhere else nearest_folder(destination)
+    if not elsewhere:
+        _clear(home, destination)
+    check_free(destination)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
+    try:
+        with (folder / _LOCK).open("w") as lock:
+            _take(lock)
+            yield Staging(destination, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_free(destination: Path) -> None:
+    """Refuse a destination that holds anything; a git repository without a commit is nothing.
+
+    Raises:
+        BadInputError: it is a file, a non-empty folder, or no place for a folder.
+    """
+    if destination.is_symlink() and not destination.exists():
+        raise BadInputError(f"{destination} is a link to nowhere; choose another directory")
+    above = nearest_folder(destination)
+    if above != destination and os.path.lexists(first := _below(above, destination)):
+        raise BadInputError(f"{first} is a file; choose another directory")
+    if not destination.is_dir():
+        return
+    held = sorted(e.name for e in destination.iterdir() if not e.name.startswith(_PREFIX))
+    if held == [".git"] and is_fresh_repository(destination):
+        return
+    if held == [".git"]:
+        raise BadInputError(f"{destination} holds a git repository with commits; choose an empty directory")
+    if held:
+        more = f" and {len(held) - 1} more" if len(held) > 1 else ""
+        raise BadInputError(
+            f"{destination} is not empty: it holds {held[0]}{more}; choose an empty or a new directory"
+        )
+
+
+def is_fresh_repository(folder: Path) -> bool:
+    """Whether `folder` is the root of a git repository without a commit and with nothing staged."""
+    return (
+        (folder / ".git").exists()
+        and line("rev-parse", "--is-inside-work-tree", folder=folder) == "true"
+        and line("rev-parse", "--show-prefix", folder=folder) is None
+        and line("rev-list", "--all", "--max-count=1", folder=folder) is None
+        and line("ls-files", folder=folder) is None
+    )
+
+
+def nearest_folder(path: Path) -> Path:
+    """`path`, or the nearest existing folder above it."""
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def _below(folder: Path, path: Path) -> Path:
+    """The first part of `path` below `folder`."""
+    return folder / path.relative_to(folder).parts[0]
+
+
+def _make_parents(destination: Path) -> list[Path]:
+    missing = [p for p in destination.parents if not p.exists()]
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _digests(project: Path) -> dict[str, str]:
+    return {
+        file.relative_to(project).as_posix(): _digest(file)
+        for file in sorted(project.rglob("*"))
+        if file.is_symlink() or file.is_file()
+    }
+
+
+def _digest(file: Path) -> str:
+    if file.is_symlink():
+        return f"link {file.readlink()}"
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _take(lock: IO[str]) -> bool:
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _clear(home: Path, destination: Path) -> None:
+    """Clear what killed runs left in `home`, and what the last of them had moved."""
+    for folder in home.glob(_PREFIX + "*"):
+        try:
+            with (folder / _LOCK).open("r+") as lock:
+                if not _take(lock):
+                    continue  # A run is under way.
+                if home == destination:
+                    _take_back(folder, destination)
+                shutil.rmtree(folder, ignore_errors=True)
+        except FileNotFoundError:
+            # Killed, or about to make its lock, within the blink between two system calls.
+            with suppress(OSError):
+                if time.time() - folder.stat().st_mtime > 60:
+                    folder.rmdir()
+        except PermissionError:
+            continue
+
+
+def _take_back(folder: Path, destination: Path) -> None:
+    """Remove what a killed run had moved into `destination`, unless it had moved everything.
+
+    Raises:
+        UserError: some of it has been changed since.
+    """
+    try:
+        journal = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return  # It had moved nothing yet.
+    waiting = folder / journal["project"]
+    if not waiting.is_dir() or not any(waiting.iterdir()):
+        return  # It had moved everything: the project is whole, and the user's.
+    ours = {}
+    for path, digest in journal["files"].items():
+        file = destination / path
+        if os.path.lexists(waiting / path) or not os.path.lexists(file):
+            continue
+        if _digest(file) != digest:
+            raise UserError(
+                f"an interrupted run left half a project in {destination}, and {file} was changed "
+                "since; move that file away and try again"
+            )
+        ours[file] = digest
+    for file in ours:
+        file.unlink()
+        _remove_empty([p for p in file.parents if p != destination and p.is_relative_to(destination)])
