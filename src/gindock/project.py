@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gindock import rendering
 from gindock.errors import BadInputError
 from gindock.git import GitError, git, line
 from gindock.questions import Questions
 from gindock.source import Source
+from gindock.staging import PREFIX as STAGING_PREFIX
 from gindock.staging import Staging, is_fresh_repository, nearest_folder, staging
 
 _MODULE_PATH = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
@@ -27,6 +27,9 @@ class Request:
     """What the user asked for: where, from which template, and with which answers."""
 
     directory: Path | None
+    """Absolute; None for a directory in the current one that is named like the service."""
+    spelled: str
+    """The directory as the user wrote it."""
     template: Source
     questions: Questions | None
     """None for another template than gindock's own."""
@@ -84,6 +87,14 @@ class Draft:
         if self.request.questions is None:
             return recorded
         return {q.key: recorded[q.key] for q in self.request.questions.all if q.key in recorded}
+
+    @property
+    def shown_answers(self) -> dict[str, Any]:
+        """The answers to what was asked or given; the others are at their defaults."""
+        if self.request.questions is None:
+            return self.answers
+        shown = {*self._asked(), *self.request.given}
+        return {key: value for key, value in self.answers.items() if key in shown}
 
     @property
     def files(self) -> list[str]:
@@ -156,7 +167,7 @@ class Draft:
         """The command that creates this project without a question."""
         arguments = ["gindock", "new"]
         if self.request.directory is not None:
-            arguments.append(str(self.request.directory))
+            arguments.append(self.request.spelled)
         if self.request.questions is None:
             arguments += ["--template", self.request.template.url]
             if self.request.template.ref:
@@ -179,6 +190,8 @@ class Draft:
     @property
     def _differing(self) -> dict[str, Any]:
         """The answers that differ from the template's defaults, or from the user's own."""
+        from gindock import rendering
+
         differing = dict(self.request.given) if self.request.defaults else self._chosen
         if self._known or rendering.own_defaults():
             differing = {**differing, **self._minimal({}, own=False)}
@@ -186,6 +199,8 @@ class Draft:
 
     def _minimal(self, known: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
         """The fewest answers, in the order of the questions, that lead to all of them."""
+        from gindock import rendering
+
         given: dict[str, Any] = {"service_name": self.answers["service_name"]}
         while True:
             try:
@@ -201,6 +216,9 @@ class Draft:
         return self._questions.asked(self.answers) if self.request.questions else []
 
     def _render(self, *, data: Mapping[str, Any], defaults: bool, **options: Any) -> None:
+        # Late: it imports Copier, which a destination that is refused does not need.
+        from gindock import rendering
+
         project = self._staging.new_project()
         recorded = rendering.render(
             self.request.template, project, data={**self._known, **data}, defaults=defaults, **options
@@ -282,7 +300,7 @@ def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
     """Commit everything in `project`; returns the commit id, or a warning and what to run."""
     message = f"Create the service with gindock {version}"
     try:
-        git("add", "--all", folder=project)
+        git("add", "--all", "--", ".", f":(exclude){STAGING_PREFIX}*", folder=project)
         # Without this, git would make up an author from the machine's name.
         git("-c", "user.useConfigOnly=true", "commit", "--quiet", "--message", message, folder=project)
     except GitError as error:

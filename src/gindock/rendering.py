@@ -146,10 +146,10 @@ def _copier() -> Iterator[None]:
                 f"{features} gindock runs no template's own commands; use `copier copy --trust`"
             ) from None
         except ProcessExecutionError as error:
-            raise UserError(_git_failure(error)) from error
+            raise _git_failure(error) from error
         except UserMessageError as error:
             raise UserError(str(error)) from error
-        except (CopierError, ValueError, TypeError) as error:
+        except (CopierError, ValueError, TypeError, yaml.YAMLError) as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise _translated(error) from error
@@ -161,14 +161,21 @@ def _translated(error: Exception) -> UserError:
         option = "--" + refused["key"].replace("_", "-")
         return BadInputError(f"{option}: {refused['reason']}")
     if unknown := re.match(r"Unknown revision: '(.*)'", text):
-        return BadInputError(f"the template has no version '{unknown[1]}'; see its tags")
+        return _no_version(unknown[1])
     return BadInputError(text or type(error).__name__)
 
 
-def _git_failure(error: ProcessExecutionError) -> str:
+def _git_failure(error: ProcessExecutionError) -> UserError:
     lines = [line.strip() for line in str(error.stderr).splitlines() if line.strip()]
     words = next((each for each in lines if each.startswith(("fatal:", "error:", "gindock:"))), "")
-    return f"git could not fetch the template: {words or ' '.join(lines[-1:])}; check the address"
+    if unknown := re.search(r"invalid reference: (.*)", words):
+        return _no_version(unknown[1])
+    said = words or " ".join(lines[-1:]) or f"exit code {error.retcode}"
+    return UserError(f"git could not fetch the template ({said}); check the address")
+
+
+def _no_version(ref: str) -> UserError:
+    return BadInputError(f"the template has no version '{ref}'; see its tags")
 
 
 def _helper_folders() -> list[str]:

@@ -26,7 +26,8 @@ try:
 except ImportError:  # Windows, where an open file cannot be removed: the lock holds by itself.
     fcntl = None  # type: ignore[assignment]
 
-_PREFIX = ".gindock-staging-"
+#: How the names of staging folders begin.
+PREFIX = ".gindock-staging-"
 _LOCK = "lock"
 _JOURNAL = "journal.json"
 _PROJECT = "project"
@@ -98,7 +99,7 @@ def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
     if not elsewhere:
         _clear(home, destination)
     check_free(destination)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
     try:
         with (folder / _LOCK).open("w") as lock:
             _take(lock)
@@ -120,7 +121,7 @@ def check_free(destination: Path) -> None:
         raise BadInputError(f"{first} is a file; choose another directory")
     if not destination.is_dir():
         return
-    held = sorted(e.name for e in destination.iterdir() if not e.name.startswith(_PREFIX))
+    held = sorted(e.name for e in destination.iterdir() if not e.name.startswith(PREFIX))
     if held == [".git"] and is_fresh_repository(destination):
         return
     if held == [".git"]:
@@ -191,7 +192,7 @@ def _take(lock: IO[str]) -> bool:
 
 def _clear(home: Path, destination: Path) -> None:
     """Clear what killed runs left in `home`, and what the last of them had moved."""
-    for folder in home.glob(_PREFIX + "*"):
+    for folder in home.glob(PREFIX + "*"):
         try:
             with (folder / _LOCK).open("r+") as lock:
                 if not _take(lock):

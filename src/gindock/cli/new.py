@@ -83,17 +83,18 @@ def _new(
     own = template is None
     questions = Questions.read(source.questions_file()) if own else None
     given = options.answers(questions, values, assignments or [], answers_file)
+    spelled = str(directory or "")
     if directory is not None:
         directory = Path(os.path.abspath(directory))  # noqa: PTH100 - keeps links, drops `..`
         if questions is not None:
             given.setdefault("service_name", _name_of(directory))
     interactive = on_a_terminal() and not (defaults or as_json)
 
-    # Late: Copier takes a quarter of a second to import, and errors in arguments need none of it.
     from gindock import project
 
     request = project.Request(
         directory=directory,
+        spelled=spelled,
         template=Source(source.URL, ref) if own and ref else _source(template, ref),
         questions=questions,
         given=given,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import questionary
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from gindock.errors import UserError
@@ -35,7 +36,10 @@ def accepted(draft: Draft) -> bool:
         key = questionary.select(
             "Which answer?",
             choices=[
-                *(questionary.Choice(f"{_label(draft, k)}: {_said(v)}", k) for k, v in draft.answers.items()),
+                *(
+                    questionary.Choice(f"{_label(key)}: {_said(answer)}", key)
+                    for key, answer in draft.shown_answers.items()
+                ),
                 questionary.Choice("back", _BACK),
             ],
             qmark="review     ",
@@ -54,8 +58,11 @@ def show(draft: Draft) -> None:
     answers = Table(box=None, pad_edge=False, show_header=False)
     answers.add_column(style="dim")
     answers.add_column(overflow="fold")
-    for key, value in draft.answers.items():
-        answers.add_row(_label(draft, key), _said(value))
+    for key, value in draft.shown_answers.items():
+        answers.add_row(_label(key), Text(_said(value)))
+    hidden = len(draft.answers) - len(draft.shown_answers)
+    if hidden:
+        answers.add_row("", f"({hidden} more at their defaults)")
     console.print()
     console.print(answers, markup=False)
     console.print()
@@ -64,22 +71,21 @@ def show(draft: Draft) -> None:
 
 
 def _tree(draft: Draft) -> Tree:
-    root = Tree(draft.destination.name + "/", guide_style="dim", highlight=False)
+    root = Tree(Text(draft.destination.name + "/"), guide_style="dim")
     folders = {"": root}
     for file in draft.files:
         above = ""
         for part in file.split("/")[:-1]:
             path = f"{above}{part}/"
             if path not in folders:
-                folders[path] = folders[above].add(part + "/")
+                folders[path] = folders[above].add(Text(part + "/"))
             above = path
-        folders[above].add(file.rsplit("/", 1)[-1])
+        folders[above].add(Text(file.rsplit("/", 1)[-1]))
     return root
 
 
-def _label(draft: Draft, key: str) -> str:
-    questions = draft.request.questions
-    return questions.by_key[key].help if questions and key in questions.by_key else key
+def _label(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def _said(value: Any) -> str:

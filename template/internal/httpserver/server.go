@@ -1,0 +1,70 @@
+// Package httpserver holds what every HTTP listener and every route shares.
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	// A proxy must close idle connections first; nginx does after 60 s.
+	idleTimeout    = 75 * time.Second
+	maxHeaderBytes = 64 << 10
+)
+
+// Server is an http.Server that can ask its clients to leave before it shuts down.
+type Server struct {
+	server   http.Server
+	draining atomic.Bool
+}
+
+// New returns a server of handler that logs its own troubles to log.
+func New(handler http.Handler, log *slog.Logger) *Server {
+	s := &Server{}
+	s.server = http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.draining.Load() {
+				w.Header().Set("Connection", "close")
+			}
+			handler.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	return s
+}
+
+// Serve answers requests until Shutdown, then returns nil.
+func (s *Server) Serve(listener net.Listener) error {
+	if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Drain asks each client to close its connection after the next response. New
+// connections are still accepted: a load balancer may not know yet.
+// SetKeepAlivesEnabled(false) would cut idle connections under a request on its way.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+}
+
+// Shutdown waits for the running requests; where ctx ends first, it cuts them off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.server.Shutdown(ctx); err != nil {
+		return errors.Join(err, s.server.Close())
+	}
+	return nil
+}

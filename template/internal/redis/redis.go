@@ -1,0 +1,41 @@
+// Package redis connects to Redis.
+package redis
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Client is a pool of connections.
+type Client struct {
+	*redis.Client
+}
+
+// ParseURL reads a connection URL.
+func ParseURL(url string) (*redis.Options, error) {
+	return redis.ParseURL(url)
+}
+
+// Open returns a client that connects on first use.
+func Open(options *redis.Options, log *slog.Logger) *Client {
+	redis.SetLogger(logger{log})
+	options.ContextTimeoutEnabled = true
+	return &Client{redis.NewClient(options)}
+}
+
+// Ping asks the server for a sign of life.
+func (c *Client) Ping(ctx context.Context) error {
+	return c.Client.Ping(ctx).Err()
+}
+
+// logger takes what go-redis would print as text to stderr.
+type logger struct {
+	log *slog.Logger
+}
+
+func (l logger) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, fmt.Sprintf(format, args...))
+}

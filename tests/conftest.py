@@ -1,0 +1,50 @@
+"""Isolation of every test from the user's own settings, and the summary by family."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_GIT_CONFIG = """\
+[user]
+name = Tess Tester
+email = tess@example.com
+[init]
+defaultBranch = main
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's Copier settings, caches and git configuration out of every test."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "gitconfig").write_text(_GIT_CONFIG)
+    (home / "settings.yml").write_text("{}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith("GIT_") and n != "GIT_SSL_CAINFO"]:
+            patch.delenv(name)
+        patch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
+        patch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+        patch.setenv("COPIER_SETTINGS_PATH", str(home / "settings.yml"))
+        patch.setenv("COPIER_CACHE_DIR", str(home / "copier"))
+        patch.setenv("GINDOCK_CACHE_DIR", str(home / "gindock"))
+        yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say for each family of tests, a file each, how many passed, failed and were skipped."""
+    families: dict[str, Counter[str]] = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            family = Path(report.nodeid.split("::")[0]).stem.removeprefix("test_")
+            families.setdefault(family, Counter())[outcome] += 1
+    if not families:
+        return
+    terminalreporter.section("families")
+    for family, counts in sorted(families.items()):
+        line = ", ".join(f"{counts[o]} {o}" for o in ("passed", "failed", "error", "skipped"))
+        terminalreporter.write_line(f"{family:<16} {line}")

@@ -1,0 +1,40 @@
+#!/bin/bash
+# A Debian root with PostgreSQL and Redis: stands in for postgres and redis, with their
+# users and their folders. Usage: stores.sh OUT.tar
+set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# libLLVM is PostgreSQL's JIT, loaded only if it is there, and a third of the image.
+mmdebstrap --quiet --variant=minbase --mode=root \
+  --aptopt='APT::Install-Recommends "false"' \
+  --dpkgopt='path-exclude=/usr/share/doc/*' \
+  --dpkgopt='path-exclude=/usr/share/locale/*' \
+  --dpkgopt='path-exclude=/usr/share/man/*' \
+  --dpkgopt='path-exclude=/usr/lib/*/libLLVM*' \
+  --include=postgresql,redis-server trixie "$work/root"
+
+cd "$work/root"
+# The users of postgres:alpine and of redis.
+echo 'store:x:70:70:PostgreSQL:/var/lib/postgresql:/bin/sh' >>etc/passwd
+echo 'cache:x:999:1000:Redis:/data:/bin/sh' >>etc/passwd
+rm -rf var/lib/postgresql var/log/* var/cache/*
+install -d -m 1777 -o 70 -g 70 var/lib/postgresql run/postgresql
+install -d -o 999 -g 1000 data
+ln -s /usr/lib/postgresql/*/bin/{initdb,postgres,pg_isready} usr/local/bin/
+cat >usr/local/bin/postgres-entrypoint <<'ENTRYPOINT'
+#!/bin/sh
+# What the official image makes of POSTGRES_USER, POSTGRES_DB and POSTGRES_PASSWORD[_FILE].
+set -eu
+[ "$(id -u)" != 0 ] || exec setpriv --reuid=70 --regid=70 --clear-groups "$0"
+export PGDATA=/var/lib/postgresql/data
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  password=${POSTGRES_PASSWORD_FILE:-$(mktemp)}
+  [ -s "$password" ] || printf %s "$POSTGRES_PASSWORD" >"$password"
+  initdb --username="$POSTGRES_USER" --pwfile="$password" --auth=scram-sha-256 --no-sync >/dev/null
+  printf 'CREATE DATABASE "%s";\n' "$POSTGRES_DB" | postgres --single postgres >/dev/null
+  echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
+fi
+exec postgres -c listen_addresses='*' -c unix_socket_directories=/run/postgresql
+ENTRYPOINT
+chmod 755 usr/local/bin/postgres-entrypoint
+tar --numeric-owner --sort=name -cf "$1" .

@@ -1,0 +1,619 @@
+"""Promises of the image, kept by a real engine.
+
+Base images are the real ones where a registry answers, else stand-ins (tests/engine/bases.py);
+which of them a run used is printed. Every checker is shown a render that it must refuse.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import engine as engines
+import pytest
+from engine import Base, Container, Engine
+from engine.compose import compose_client, override
+from engine.docker import eventually, get
+from support import render, run, unavailable
+
+pytestmark = pytest.mark.xdist_group("engine")
+
+HTTP, ADMIN = 8080, 9090
+USER = "65532:65532"
+LOCKED_DOWN = (
+    *("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
+    *("--memory=64m", "--memory-swap=64m", "--pids-limit=64"),
+)
+PUBLISHED = (f"--publish=127.0.0.1::{HTTP}", f"--publish=127.0.0.1::{ADMIN}")
+# The image asks every 10 s, which is right for a service and slow for a test.
+OFTEN = ("--health-interval=1s",)
+FAST_STOP = ("--env=DRAIN_DELAY=1s",)
+
+NONE: tuple[str, ...] = ()
+BOTH = ("postgres", "redis")
+VARIANTS = [(base, stores) for base in ("distroless", "alpine") for stores in (NONE, BOTH)]
+STORE_URLS = (
+    "--env=DATABASE_URL=postgres://app:not-a-secret@postgres:5432/app?sslmode=disable",
+    "--env=REDIS_URL=redis://redis:6379/0",
+)
+
+
+# ---------------------------------------------------------------------------
+# The engine, the images, the stores
+# ---------------------------------------------------------------------------
+
+
+@dataclass
+class Workshop:
+    """Renders and builds, each variant once."""
+
+    engine: Engine
+    folder: Path
+    show: Callable[[str], None]
+    built: dict[str, str] = field(default_factory=dict)
+
+    def source(self, base_image: str, stores: tuple[str, ...], edition: str = "") -> Path:
+        """The render of a variant; each edition has its own, to be edited."""
+        folder = self.folder / "-".join(filter(None, (base_image, *stores, edition)))
+        if not folder.exists():
+            render(folder, base_image=base_image, datastores=list(stores))
+        return folder
+
+    def base(self, reference: str) -> Base:
+        """A base image; said once, whether it is real."""
+        base = engines.base(self.engine, reference)
+        if reference not in self.built:
+            self.built[reference] = base.image
+            self.show(f"{reference}: {base}")
+        return base
+
+    def build(self, source: Path, *args: str, dockerfile: str | None = None) -> str:
+        """Build a render as an image of its folder's name; return what the build printed."""
+        text = (source / "Dockerfile").read_text()
+        bases = re.findall(r"^ARG (GO_IMAGE|BASE_IMAGE)=(\S+)$", text, re.MULTILINE)
+        assert [name for name, _ in bases] == ["GO_IMAGE", "BASE_IMAGE"]
+        given = [f"--build-arg={name}={self.base(value).image}" for name, value in bases]
+        return self.engine.build(source, tag(source), *given, *args, dockerfile=dockerfile)
+
+    def image(self, base_image: str, stores: tuple[str, ...]) -> str:
+        """The image of a variant."""
+        source = self.source(base_image, stores)
+        if tag(source) not in self.built:
+            self.built[tag(source)] = self.build(
+                source, "--build-arg=VERSION=v1.2.3", "--build-arg=REVISION=0123abc"
+            )
+        return tag(source)
+
+    def mutant(self, base_image: str, name: str, path: str, old: str, new: str) -> str:
+        """The image of a render in which one thing is wrong."""
+        source = self.source(base_image, NONE, f"mutant-{name}")
+        edit(source / path, old, new)
+        self.build(source)
+        return tag(source)
+
+
+def tag(source: Path) -> str:
+    """The name of a render's image."""
+    return f"gindock-test/{source.name}"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace the one `old` in a file, or fail: an edit that does nothing proves nothing."""
+    text = path.read_text()
+    assert text.count(old) == 1, f"{old!r} is in {path.name} {text.count(old)} times"
+    path.write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """The engine, for this file."""
+    with engines.start() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def workshop(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Workshop:
+    """The engine and a place for renders."""
+    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+
+    def show(line: str) -> None:
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(f"containers: {line}")
+
+    whose = "started for this run" if engine.own else "the machine's own"
+    show(f"Docker {engine.version()}, {whose}")
+    return Workshop(engine, tmp_path_factory.mktemp("renders"), show)
+
+
+@dataclass(frozen=True)
+class Stores:
+    """PostgreSQL and Redis, on a network with the service."""
+
+    network: str
+    postgres: Container
+    redis: Container
+
+
+@pytest.fixture(scope="module")
+def stores(workshop: Workshop) -> Iterator[Stores]:
+    """Both stores, running."""
+    engine = workshop.engine
+    with (
+        engine.network("gindock-test") as network,
+        engine.run(
+            workshop.base("postgres:18-alpine").image,
+            *(f"--network={network}", "--network-alias=postgres"),
+            *("--env=POSTGRES_USER=app", "--env=POSTGRES_DB=app"),
+            "--env=POSTGRES_PASSWORD=not-a-secret",
+        ) as postgres,
+        engine.run(
+            workshop.base("redis:8-alpine").image,
+            *(f"--network={network}", "--network-alias=redis"),
+        ) as redis,
+    ):
+        yield Stores(network, postgres, redis)
+
+
+@contextmanager
+def service(
+    workshop: Workshop, image: str, *args: str, network: str | None = None
+) -> Iterator[Container]:
+    """The service, locked down, both ports published to this machine."""
+    where = (f"--network={network}", *STORE_URLS) if network else ()
+    with workshop.engine.run(image, *LOCKED_DOWN, *PUBLISHED, *where, *args) as container:
+        yield container
+
+
+# ---------------------------------------------------------------------------
+# Checkers: each returns, or raises AssertionError
+# ---------------------------------------------------------------------------
+
+
+def check_configuration(engine: Engine, image: str) -> None:
+    """The image says how it is run, stopped and checked, and what it is."""
+    config = engine.inspect(image)["Config"]
+    assert config["User"] == USER
+    assert config["Entrypoint"] == ["/app"]
+    assert not config["Cmd"]
+    assert config["StopSignal"] == "SIGTERM"
+    assert config["Healthcheck"]["Test"] == ["CMD", "/app", "healthcheck"]
+    assert set(config["ExposedPorts"]) == {f"{HTTP}/tcp", f"{ADMIN}/tcp"}
+    labels = {k.rpartition(".")[2]: v for k, v in config["Labels"].items() if ".opencon" in k}
+    assert labels["title"] == "myservice"
+    assert labels["description"] == "myservice: an HTTP service in Go"
+    assert labels["version"] == "v1.2.3"
+    assert labels["revision"] == "0123abc"
+
+
+def check_healthy(container: Container) -> None:
+    """The engine's own health check passes."""
+    healthy = container.healthy(30)
+    assert healthy, f"{container.state}\n{container.output()}"
+
+
+def check_user(container: Container) -> None:
+    """The process has the promised user, no capability, and no way to gain any."""
+    pid = container.state["Pid"]
+    assert pid, f"it does not run:\n{container.output()}"
+    status = dict(
+        line.split(":\t", 1)
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if ":\t" in line
+    )
+    assert status["Uid"].split() == ["65532"] * 4
+    assert status["Gid"].split() == ["65532"] * 4
+    assert int(status["CapEff"], 16) == 0
+    assert int(status["CapBnd"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+
+
+def check_api(container: Container) -> None:
+    """The API answers on its port, and the admin endpoints only on theirs."""
+    assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
+    assert container.get(HTTP, "/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
+    for path in ("/healthz", "/ready", "/health", "/metrics", "/version"):
+        assert container.get(HTTP, path).status == 404, f"{path} is public"
+        assert container.answers(ADMIN, path), f"{path} does not answer 200"
+    metrics = container.get(ADMIN, "/metrics").body
+    assert re.search(r'^http_requests_total\{.*route="/v1/greetings/:name".*\} \d', metrics, re.M)
+    assert re.search(r"^process_resident_memory_bytes ", metrics, re.M)
+
+
+def check_logs(container: Container) -> None:
+    """Every line is a JSON object with the fields of the standard."""
+    lines = container.output().splitlines()
+    assert lines
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            raise AssertionError(f"not JSON: {line}") from None
+        assert {"timestamp", "level", "service", "message"} <= entry.keys(), line
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", entry["timestamp"]), line
+        assert entry["service"] == "myservice"
+        assert "traceId" in entry or entry["message"] != "request", line
+
+
+def check_stop(container: Container, within: float, drain: float) -> None:
+    """SIGTERM: no request fails while it drains, then it is gone with exit code 0."""
+    port, admin = container.port(HTTP), container.port(ADMIN)
+    assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
+    asked = time.monotonic()
+    stopping = threading.Thread(
+        target=container.engine.docker, args=("stop", f"--time={within:.0f}", container.id)
+    )
+    stopping.start()
+    closing = 0
+    # Half of the delay is enough to see, and leaves a slow machine the other half.
+    while time.monotonic() < asked + drain / 2:
+        try:
+            answer = get(port, "/v1/greetings/Ada")
+        except (OSError, http.client.HTTPException) as error:
+            stopping.join()
+            raise AssertionError(f"refused a request while draining: {error!r}") from error
+        assert answer.status == 200
+        closing += answer.headers.get("connection") == "close"
+    ready = get(admin, "/ready").status
+    alive = get(admin, "/healthz").status
+    stopping.join()
+    assert closing, "no response asked its client to leave"
+    assert ready == 503, "a draining service calls itself ready"
+    assert alive == 200, "a draining service calls itself dead"
+    assert container.state["ExitCode"] == 0, container.output()
+    assert time.monotonic() - asked < within
+
+
+def check_dependencies(container: Container, stores: Stores) -> None:
+    """Without PostgreSQL it is not ready, without Redis it is degraded; it lives on in both."""
+    engine = container.engine
+    assert container.answers(ADMIN, "/ready", seconds=60), container.output()
+    assert container.get(ADMIN, "/health").json()["status"] == "UP"
+    for store, report, ready in (
+        (stores.redis, (200, "DEGRADED"), 200),
+        (stores.postgres, (503, "DOWN"), 503),
+    ):
+        engine.docker("stop", "--time=5", store.id)
+        try:
+
+            def reported(report: tuple[int, str] = report) -> bool:
+                answer = container.get(ADMIN, "/health")
+                return (answer.status, answer.json()["status"]) == report
+
+            assert eventually(reported, 20), container.get(ADMIN, "/health")
+            assert container.get(ADMIN, "/ready").status == ready
+            assert container.get(ADMIN, "/healthz").status == 200
+        finally:
+            engine.docker("start", store.id)
+        assert eventually(lambda: container.get(ADMIN, "/health").json()["status"] == "UP", 60)
+
+
+STEP = re.compile(r"^#(\d+) \[build [^]]+\] RUN (.*)$", re.MULTILINE)
+
+
+def check_rebuild(first: str, second: str) -> None:
+    """After an edit, modules come from their layer, and only what changed is compiled."""
+    download, compile_ = steps(second)
+    assert download == "CACHED", f"modules were downloaded again: {download}"
+    _, cold = steps(first)
+    assert float(compile_) < float(cold) / 3, f"compiled in {compile_} s, from nothing in {cold} s"
+
+
+def steps(log: str) -> list[str]:
+    """How the builder's steps ended: CACHED, or the seconds they took."""
+    ends = []
+    for number, _ in STEP.findall(log):
+        end = re.search(rf"^#{number} (?:(CACHED)|DONE ([\d.]+)s)$", log, re.MULTILINE)
+        assert end, log
+        ends.append(end[1] or end[2])
+    assert len(ends) == 2, log
+    return ends
+
+
+# ---------------------------------------------------------------------------
+# The promises
+# ---------------------------------------------------------------------------
+
+variants = pytest.mark.parametrize(
+    ("base_image", "chosen"),
+    VARIANTS,
+    ids=[f"{base}-{'both' if stores else 'none'}" for base, stores in VARIANTS],
+)
+
+
+def network_of(chosen: tuple[str, ...], request: pytest.FixtureRequest) -> str | None:
+    """The stores' network where the variant needs them; they are started by the first to ask."""
+    if not chosen:
+        return None
+    stores: Stores = request.getfixturevalue("stores")
+    return stores.network
+
+
+def test_a_rebuild_uses_the_caches(workshop: Workshop) -> None:
+    """First, because only an engine without caches shows what a build from nothing costs."""
+    source = workshop.source("distroless", NONE, "edited")
+    caches = re.compile(r" *--mount=type=cache\S+ \\\n")
+    uncached = caches.sub("", (source / "Dockerfile").read_text())
+    cold = workshop.build(source, dockerfile=uncached)
+    workshop.build(source)
+
+    edit(source / "internal/api/api.go", '"Hello, "', '"Welcome, "')
+    check_rebuild(cold, workshop.build(source))
+
+    edit(source / "internal/api/api.go", '"Welcome, "', '"Salve, "')
+    with pytest.raises(AssertionError, match="from nothing"):
+        check_rebuild(cold, workshop.build(source, dockerfile=uncached))
+    everything = re.sub(
+        r"--mount=type=bind,source=go\.mod\S+ \\\n *--mount=type=bind,source=go\.sum\S+",
+        "--mount=type=bind,target=.",
+        (source / "Dockerfile").read_text(),
+    )
+    workshop.build(source, dockerfile=everything)
+    edit(source / "internal/api/api.go", '"Salve, "', '"Ave, "')
+    with pytest.raises(AssertionError, match="downloaded again"):
+        check_rebuild(cold, workshop.build(source, dockerfile=everything))
+
+
+@variants
+def test_the_image_is_configured(
+    workshop: Workshop, base_image: str, chosen: tuple[str, ...]
+) -> None:
+    """User, signal, entry point, health check, ports and labels are in the image."""
+    check_configuration(workshop.engine, workshop.image(base_image, chosen))
+
+
+@variants
+def test_it_runs_locked_down(
+    workshop: Workshop,
+    request: pytest.FixtureRequest,
+    base_image: str,
+    chosen: tuple[str, ...],
+) -> None:
+    """Read-only, without capabilities, as 65532, within 64 MB: it is healthy and serves."""
+    image, network = workshop.image(base_image, chosen), network_of(chosen, request)
+    # One variant waits for the image's own interval.
+    often = NONE if (base_image, chosen) == VARIANTS[0] else OFTEN
+    with service(workshop, image, *often, network=network) as container:
+        check_healthy(container)
+        check_user(container)
+        check_api(container)
+        check_logs(container)
+        assert container.execute("/app", "healthcheck") == 0
+        assert container.execute("/app", "version") == 0
+        version = container.get(ADMIN, "/version").json()
+        assert (version["version"], version["revision"]) == ("v1.2.3", "0123abc")
+        assert container.state["OOMKilled"] is False
+
+
+@variants
+def test_it_drains_and_exits_0(
+    workshop: Workshop,
+    request: pytest.FixtureRequest,
+    base_image: str,
+    chosen: tuple[str, ...],
+) -> None:
+    """`docker stop` loses no request; once with the delay that the service has by default."""
+    image, network = workshop.image(base_image, chosen), network_of(chosen, request)
+    default = (base_image, chosen) == VARIANTS[0]
+    delay, within = (10, 60) if default else (3, 30)
+    args = NONE if default else (f"--env=DRAIN_DELAY={delay}s",)
+    with service(workshop, image, *args, network=network) as container:
+        check_stop(container, within=within, drain=delay)
+        check_logs(container)
+
+
+def test_a_request_on_its_way_is_answered(workshop: Workshop) -> None:
+    """One that takes longer than the drain delay is waited for; its connection is not cut."""
+    source = workshop.source("distroless", NONE, "slow")
+    edit(
+        source / "internal/api/api.go",
+        '\tv1.GET("/greetings/:name", getGreeting)\n',
+        '\tv1.GET("/greetings/:name", getGreeting)\n'
+        '\tv1.GET("/slow", func(c *gin.Context) { time.Sleep(4 * time.Second); c.Status(204) })\n',
+    )
+    edit(source / "internal/api/api.go", '\t"net/http"\n', '\t"net/http"\n\t"time"\n')
+    workshop.build(source)
+    with service(workshop, tag(source), *FAST_STOP) as container:
+        assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
+        statuses: list[int] = []
+        asking = threading.Thread(
+            target=lambda: statuses.append(container.get(HTTP, "/v1/slow").status)
+        )
+        asking.start()
+        time.sleep(1)
+        workshop.engine.docker("stop", "--time=30", container.id)
+        asking.join()
+        assert statuses == [204]
+        assert container.state["ExitCode"] == 0
+
+
+@pytest.mark.parametrize("base_image", ["distroless", "alpine"])
+def test_only_alpine_has_a_shell(workshop: Workshop, base_image: str) -> None:
+    """Distroless holds nothing to run but the service."""
+    image = workshop.image(base_image, NONE)
+    with workshop.engine.run(image, "--entrypoint=/bin/sh", command=("-c", "exit 0")) as container:
+        eventually(lambda: container.state["Status"] != "running", 10)
+        assert (container.state["ExitCode"] == 0) is (base_image == "alpine")
+
+
+def test_distroless_holds_one_program(workshop: Workshop) -> None:
+    """Of all files in the image, the only executable one is the service."""
+    engine = workshop.engine
+    with engine.run(workshop.image("distroless", NONE)) as container:
+        target = workshop.folder / "image.tar"
+        engine.docker("export", f"--output={target}", container.id)
+    with tarfile.open(target) as tar:
+        programs = [m.name for m in tar if m.isfile() and m.mode & 0o111]
+    assert [name for name in programs if name != ".dockerenv"] == ["app"]
+
+
+@pytest.mark.parametrize("chosen", [NONE, ("postgres",)], ids=["none", "postgres"])
+def test_the_articles_command_works(workshop: Workshop, chosen: tuple[str, ...]) -> None:
+    """With and without a database behind it, the service starts and serves."""
+    image = workshop.image("distroless", chosen)
+    if port_taken(HTTP):
+        unavailable(f"port {HTTP} of this machine is taken")
+    url = "postgres://user:pass@prod-db:5432/app"
+    with workshop.engine.run(
+        image, "-e", "GIN_MODE=release", "-e", f"DATABASE_URL={url}", "-p", "8080:8080"
+    ) as container:
+        answers = eventually(lambda: get(HTTP, "/v1/greetings/Ada").status == 200, 15)
+        assert answers, container.output()
+        check_logs(container)
+        assert "pass@" not in container.output()
+        if not chosen:
+            check_healthy(container)
+
+
+def port_taken(port: int) -> bool:
+    """Whether something on this machine listens there."""
+    try:
+        get(port, "/", timeout=2)
+    except ConnectionRefusedError:
+        return False
+    except (OSError, http.client.HTTPException):
+        return True
+    return True
+
+
+@pytest.mark.parametrize("base_image", ["distroless", "alpine"])
+def test_readiness_follows_the_stores(workshop: Workshop, stores: Stores, base_image: str) -> None:
+    """PostgreSQL and Redis go and come back; the service says so, and is never restarted."""
+    image = workshop.image(base_image, BOTH)
+    with service(workshop, image, network=stores.network) as container:
+        check_dependencies(container, stores)
+
+
+def test_a_missing_url_is_named(workshop: Workshop) -> None:
+    """A service without its database's URL refuses to start, and says what is missing."""
+    with workshop.engine.run(workshop.image("distroless", BOTH)) as container:
+        assert eventually(lambda: container.state["Status"] == "exited", 10)
+        assert container.state["ExitCode"] == 1
+        assert "DATABASE_URL" in container.output()
+        assert "REDIS_URL" in container.output()
+
+
+# ---------------------------------------------------------------------------
+# Compose
+# ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chosen", [NONE, BOTH], ids=["none", "both"])
+def test_compose_brings_everything_up(
+    workshop: Workshop, tmp_path: Path, chosen: tuple[str, ...]
+) -> None:
+    """From a fresh render and `make secrets`, all is healthy and the API answers."""
+    if port_taken(HTTP):
+        unavailable(f"port {HTTP} of this machine is taken")
+    compose = compose_client(workshop.engine)
+    project = render(tmp_path / "project", deploy=["compose"], datastores=list(chosen))
+    # As Compose would build it, but with base images that may be stand-ins.
+    workshop.build(project)
+    images = {"app": tag(project)}
+    if chosen:
+        run(["make", "secrets"], project)
+        references = re.findall(r"image: ((?:postgres|redis):\S+)", text_of(project))
+        images |= {r.partition(":")[0]: workshop.base(r).image for r in references}
+    override(project, images)
+    compose(project, "up", "--detach", "--no-build", "--wait", "--wait-timeout=120")
+    try:
+        assert compose.state(project) == dict.fromkeys(images, "healthy")
+        assert get(HTTP, "/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
+        started = time.monotonic()
+        compose(project, "stop", "app")
+        assert time.monotonic() - started < 30
+        assert "exited (0)" in compose(project, "ps", "--all").lower()
+    finally:
+        compose(project, "down", "--volumes")
+
+
+def text_of(project: Path) -> str:
+    """The compose file of a render."""
+    return (project / "compose.yaml").read_text()
+
+
+# ---------------------------------------------------------------------------
+# What the checkers must refuse
+# ---------------------------------------------------------------------------
+
+
+def test_a_root_user_is_refused(workshop: Workshop) -> None:
+    """The Dockerfile without its USER."""
+    image = workshop.mutant("alpine", "root", "Dockerfile", f"USER {USER}\n", "")
+    with pytest.raises(AssertionError):
+        check_configuration(workshop.engine, image)
+    with service(workshop, image) as container, pytest.raises(AssertionError):
+        check_user(container)
+
+
+def test_a_wrong_port_is_refused(workshop: Workshop) -> None:
+    """The admin listener on a port that nobody asks; and the API on another, likewise."""
+    main = "cmd/myservice/main.go"
+    old, new = 'net.Listen("tcp", cfg.AdminAddr)', 'net.Listen("tcp", ":9999")'
+    image = workshop.mutant("distroless", "port", main, old, new)
+    with service(workshop, image, *OFTEN, "--health-retries=1") as container:
+        assert eventually(lambda: container.state["Health"]["Status"] == "unhealthy", 30)
+        assert container.execute("/app", "healthcheck") == 1
+        with pytest.raises(AssertionError):
+            check_api(container)
+
+
+def test_a_foreign_binary_is_refused(workshop: Workshop) -> None:
+    """A binary of another processor does not start."""
+    image = workshop.mutant(
+        "distroless", "arch", "Dockerfile", "GOARCH=$TARGETARCH", "GOARCH=s390x"
+    )
+    with service(workshop, image) as container, pytest.raises(AssertionError):
+        check_user(container)
+
+
+def test_a_deaf_service_is_refused(workshop: Workshop) -> None:
+    """A shell as first process keeps SIGTERM to itself."""
+    image = workshop.mutant(
+        "alpine", "shell", "Dockerfile", 'ENTRYPOINT ["/app"]', "ENTRYPOINT /app & wait"
+    )
+    with service(workshop, image) as container, pytest.raises(AssertionError):
+        check_stop(container, within=5, drain=2)
+
+
+def test_a_sudden_stop_is_refused(workshop: Workshop) -> None:
+    """A service that shuts down without draining turns requests away."""
+    main = "cmd/myservice/main.go"
+    image = workshop.mutant(
+        "distroless", "sudden", main, "time.After(cfg.DrainDelay)", "time.After(0)"
+    )
+    with service(workshop, image) as container, pytest.raises(AssertionError):
+        check_stop(container, within=15, drain=3)
+
+
+def test_text_in_the_log_is_refused(workshop: Workshop) -> None:
+    """One line that is not JSON."""
+    main = "cmd/myservice/main.go"
+    old = "\tlevel.Set(cfg.LogLevel)\n"
+    image = workshop.mutant("distroless", "text", main, old, old + '\tfmt.Println("hello")\n')
+    with service(workshop, image, *OFTEN) as container:
+        check_healthy(container)
+        with pytest.raises(AssertionError, match="not JSON: hello"):
+            check_logs(container)
+
+
+def test_a_careless_readiness_is_refused(workshop: Workshop, stores: Stores) -> None:
+    """A service that calls itself ready without its database."""
+    source = workshop.source("distroless", BOTH, "mutant-careless")
+    edit(source / "cmd/myservice/main.go", "Critical: true, ", "")
+    workshop.build(source)
+    with (
+        service(workshop, tag(source), network=stores.network) as container,
+        pytest.raises(AssertionError),
+    ):
+        check_dependencies(container, stores)

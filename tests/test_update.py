@@ -1,0 +1,241 @@
+"""Updates: real releases, each in an environment of its own, without a network."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import releases
+import yaml
+from commands import SCRIPTS, Outcome, gindock
+from releases import AFTER_NEXT, FIX, FIXED, NEXT
+from support import ROOT, run
+from test_new import answers, git, tree
+
+from gindock import history
+
+LANDED = [release.version for release in history.releases(ROOT)]
+
+
+def offline(*command: str | Path, cwd: Path, path: Path | None = None) -> Outcome:
+    """Run `command` without any network; `path` is put before PATH."""
+    import os
+
+    env = {**os.environ, **({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})}
+    done = subprocess.run(
+        [*releases.offline(), *map(str, command)],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def created(version: str, folder: Path, *options: str) -> Path:
+    """A service, rendered offline by the installed release `version`."""
+    scripts = releases.installed(version)
+    done = offline(scripts / "gindock", "new", "svc", "--defaults", *options, cwd=folder)
+    assert done.code == 0, done.stderr
+    assert answers(folder / "svc")["_commit"] == f"v{version}"
+    assert answers(folder / "svc")["_src_path"] == "git+gindock::template"
+    return folder / "svc"
+
+
+def edit(project: Path) -> dict[str, str]:
+    """Edit `project` as its owner would, commit, and return what was written where."""
+    edits = {
+        "README.md": "\n## Runbook\n\nCall Tess.\n",
+        "internal/api/orders.go": "package api\n\n// Orders are mine.\nconst Orders = 1\n",
+        "Makefile": "\n# mine\nmine:\n\techo mine\n",
+    }
+    for name, text in edits.items():
+        with (project / name).open("a") as file:
+            file.write(text)
+    (project / ".editorconfig").unlink()
+    git(project, "add", "--all")
+    git(project, "commit", "-qm", "Mine")
+    return edits
+
+
+def check_edits(project: Path, edits: dict[str, str]) -> None:
+    """Every edit is there, without a conflict."""
+    for name, text in edits.items():
+        assert text in (project / name).read_text(), name
+    assert not (project / ".editorconfig").exists()
+    assert not [name for name, text in tree(project).items() if "<<<<<<<" in text]
+
+
+@pytest.mark.parametrize("tool", ["copier", "gindock"])
+def test_a_fix_arrives_and_edits_are_kept(tool: str, tmp_path: Path) -> None:
+    project = created(NEXT, tmp_path, "--datastores", "postgres", "--deploy", "compose")
+    edits = edit(project)
+    newer = releases.installed(AFTER_NEXT)
+    command = [newer / tool, "update", "--defaults"]
+    # Plain Copier finds the source where its environment is active.
+    done = offline(*command, cwd=project, path=newer if tool == "copier" else None)
+    assert done.code == 0, done.stderr
+    assert answers(project)["_commit"] == f"v{AFTER_NEXT}"
+    assert (project / FIXED).read_text().endswith(FIX)
+    check_edits(project, edits)
+
+
+@pytest.mark.parametrize("tool", ["copier", "gindock"])
+@pytest.mark.parametrize("version", LANDED)
+def test_every_earlier_release_updates_to_this_one(version: str, tool: str, tmp_path: Path) -> None:
+    project = created(version, tmp_path, "--datastores", "redis", "--base-image", "alpine")
+    (project / "internal" / "api" / "mine.go").write_text("package api\n\n// Mine is mine.\nconst Mine = 1\n")
+    (project / "README.md").write_text((project / "README.md").read_text() + "\n## Runbook\n\nCall Tess.\n")
+    git(project, "add", "--all")
+    git(project, "commit", "-qm", "Mine")
+    newer = releases.installed(NEXT)
+    done = offline(newer / tool, "update", "--defaults", cwd=project, path=newer if tool == "copier" else None)
+    assert done.code == 0, done.stderr
+    assert answers(project)["_commit"] == f"v{NEXT}"
+    assert "Call Tess." in (project / "README.md").read_text()
+    fresh = created(NEXT, tmp_path / "fresh" if (tmp_path / "fresh").mkdir() is None else tmp_path, "--datastores", "redis", "--base-image", "alpine")
+    expected = tree(fresh)
+    found = tree(project)
+    assert found.pop("internal/api/mine.go")
+    found["README.md"] = found["README.md"].replace("\n## Runbook\n\nCall Tess.\n", "")
+    assert found == expected
+
+
+@pytest.mark.parametrize("version", LANDED)
+def test_an_updated_service_still_builds(version: str, tmp_path: Path) -> None:
+    project = created(version, tmp_path, "--datastores", "postgres", "--datastores", "redis")
+    git(project, "tag", "before")
+    done = offline(releases.installed(NEXT) / "gindock", "update", "-y", cwd=project)
+    assert done.code == 0, done.stderr
+    run(["go", "build", "./..."], project)
+    run(["go", "test", "./..."], project)
+
+
+def test_an_update_without_news_says_so(tmp_path: Path) -> None:
+    project = created(NEXT, tmp_path)
+    done = offline(releases.installed(NEXT) / "gindock", "update", cwd=project)
+    assert (done.code, done.stdout) == (0, f"Already at v{NEXT}.\n")
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_a_conflict_is_named_and_exits_3(tmp_path: Path) -> None:
+    project = created(NEXT, tmp_path)
+    with (project / FIXED).open("a") as file:
+        file.write("*.mine binary\n")
+    git(project, "commit", "-qam", "Mine")
+    done = offline(releases.installed(AFTER_NEXT) / "gindock", "update", "-y", cwd=project)
+    assert done.code == 3
+    assert f"conflicts in:\n  {FIXED}\n" in done.stderr
+    assert "git reset --hard" in done.stderr
+    assert "*.mine binary\n" in (project / FIXED).read_text()
+
+
+def test_a_project_newer_than_gindock_is_told_which_to_install(tmp_path: Path) -> None:
+    project = created(AFTER_NEXT, tmp_path)
+    done = offline(releases.installed(NEXT) / "gindock", "update", cwd=project)
+    assert done.code == 1
+    assert f"rendered by gindock {AFTER_NEXT}" in done.stderr
+    assert f"install gindock {AFTER_NEXT} or newer" in done.stderr
+
+
+def test_a_downgrade_is_not_silent(tmp_path: Path) -> None:
+    """The mirror that Copier keeps of the template must not hold versions that are gone."""
+    created(AFTER_NEXT, tmp_path)
+    (tmp_path / "older").mkdir()
+    created(NEXT, tmp_path / "older")
+
+
+def test_plain_copier_needs_no_trust(tmp_path: Path) -> None:
+    scripts = releases.installed(NEXT)
+    run([scripts / "copier", "copy", "--defaults", "--quiet", releases.next_checkout(), tmp_path / "svc"], tmp_path)
+    assert answers(tmp_path / "svc")["_src_path"] == str(releases.next_checkout())
+    assert (tmp_path / "svc" / "go.mod").is_file()
+
+
+def test_a_development_render_is_recognised(tmp_path: Path) -> None:
+    assert gindock("new", "svc", "-y", cwd=tmp_path).code == 0
+    assert ".dev" in str(answers(tmp_path / "svc")["_commit"])
+    done = gindock("update", cwd=tmp_path / "svc")
+    assert done.code == 1
+    assert "rendered from a checkout of gindock" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "message"),
+    [
+        ("nothing", 2, "was not rendered by gindock"),
+        ("no git", 1, "is not in git"),
+        ("dirty", 1, "has uncommitted changes"),
+        ("broken answers", 1, "is no valid answers file"),
+        ("no folder", 2, "was not rendered by gindock"),
+    ],
+)
+def test_what_cannot_be_updated_is_refused(case: str, code: int, message: str, tmp_path: Path) -> None:
+    project = tmp_path / "svc"
+    if case not in ("nothing", "no folder"):
+        gindock("new", "svc", "-y", "--no-git" if case == "no git" else "--git", cwd=tmp_path)
+    if case == "dirty":
+        (project / "README.md").write_text("mine")
+    if case == "broken answers":
+        (project / ".copier-answers.yml").write_text("'")
+    if case == "nothing":
+        project.mkdir()
+    before = tree(project)
+    done = gindock("update", "svc", cwd=tmp_path)
+    assert done.code == code
+    assert message in done.stderr
+    assert tree(project) == before
+
+
+def test_the_source_works_where_it_is_not_on_the_path(tmp_path: Path) -> None:
+    """gindock's own commands find `git-remote-gindock` beside themselves."""
+    done = subprocess.run(
+        ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", f"HOME={tmp_path}", str(SCRIPTS / "gindock"), "new", "svc", "-y", "--no-git"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_many_first_runs_at_once_share_one_cache(tmp_path: Path) -> None:
+    scripts = releases.installed(NEXT)
+    import os
+
+    env = {**os.environ, "GINDOCK_CACHE_DIR": str(tmp_path / "cache")}
+    command = [str(scripts / "git-remote-gindock")]
+    runs = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) for _ in range(6)
+    ]
+    for process in runs:
+        out, _ = process.communicate(b"capabilities\nconnect git-upload-pack\n0000")
+        assert out.startswith(b"connect\n\n\n")
+        assert b"refs/tags/v" in out
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = gindock("new", "svc", "-y", cwd=tmp_path, env={"GINDOCK_CACHE_DIR": str(tmp_path / "file")})
+    assert done.code == 1
+    assert "GINDOCK_CACHE_DIR" in done.stderr
+
+
+def test_copie_updates_with_the_public_fixture(tmp_path: Path) -> None:
+    """The template updates under pytest-copie as well, between two tags of a plain repository."""
+    from pytest_copie.plugin import Copie
+
+    repository = tmp_path / "template.git"
+    history.write_repository(releases.after_next_checkout(), repository)
+    clone = tmp_path / "template"
+    run(["git", "clone", "-q", repository, clone], tmp_path)
+    (tmp_path / "out").mkdir()
+    copie = Copie(clone, tmp_path / "out", tmp_path / "config")
+    result = copie.copy({"service_name": "svc"}, vcs_ref=f"v{NEXT}")
+    assert result.exception is None
+    assert result.project_dir is not None
+    assert yaml.safe_load((result.project_dir / ".copier-answers.yml").read_text())["_commit"] == f"v{NEXT}"
