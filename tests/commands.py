@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pyte
@@ -112,7 +113,7 @@ class Terminal:
         return int(self._child.exitstatus)
 
     def _read(self, timeout: float = 30) -> None:
-        data = self._child.read_nonblocking(65536, timeout=timeout)
+        data: Any = self._child.read_nonblocking(65536, timeout=timeout)
         # prompt_toolkit asks where the cursor is, and waits for the terminal's answer.
         if b"\x1b[6n" in data:
             self._child.send("\x1b[1;1R")

@@ -40,7 +40,10 @@ def next_checkout() -> Path:
     for path in ("template", "src"):
         shutil.rmtree(clone / path)
         shutil.copytree(
-            ROOT / path, clone / path, symlinks=True, ignore=shutil.ignore_patterns("_template", "__pycache__")
+            ROOT / path,
+            clone / path,
+            symlinks=True,
+            ignore=shutil.ignore_patterns("_template", "__pycache__"),
         )
     release(clone, NEXT)
     return clone
@@ -85,7 +88,15 @@ def installed(version: str) -> Path:
     venv.create(environment, with_pip=True)
     scripts = environment / "bin"
     done = subprocess.run(
-        [scripts / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", source],
+        [
+            scripts / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            source,
+        ],
         capture_output=True,
         text=True,
         check=False,

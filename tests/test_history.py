@@ -23,15 +23,23 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     (folder / "template").mkdir(parents=True)
     run(["git", "init", "-q", "."], folder)
-    for version, text in (("0.0.0", "draft"), ("0.1.0", "one"), ("0.1.0", "one, mended"), ("0.2.0", "two"), ("0.2.0", "unreleased")):
+    for version, text in (
+        ("0.0.0", "draft"),
+        ("0.1.0", "one"),
+        ("0.1.0", "one, mended"),
+        ("0.2.0", "two"),
+        ("0.2.0", "unreleased"),
+    ):
         (folder / "template" / "file.txt").write_text(text)
-        (folder / "template" / f"only in {version} \"quoted\" ü").write_text(text)
+        (folder / "template" / f'only in {version} "quoted" ü').write_text(text)
         (folder / "template" / "run").write_text("#!/bin/sh\n")
         (folder / "template" / "run").chmod(0o755)
         if not (folder / "template" / "link").is_symlink():
             (folder / "template" / "link").symlink_to("file.txt")
         (folder / "copier.yml").write_text("_subdirectory: template\n")
-        (folder / "pyproject.toml").write_text(f'[project]\nname = "gindock"\nversion = "{version}"\n')
+        (folder / "pyproject.toml").write_text(
+            f'[project]\nname = "gindock"\nversion = "{version}"\n'
+        )
         run(["git", "add", "-A"], folder)
         run(["git", "commit", "-qm", text], folder)
     return folder
@@ -51,7 +59,9 @@ def written(checkout: Path, folder: Path) -> Path:
 
 def test_releases_are_the_commits_that_change_the_version(checkout: Path) -> None:
     found = history.releases(checkout)
-    subjects = [run(["git", "log", "-1", "--format=%s", r.commit], checkout).stdout.strip() for r in found]
+    subjects = [
+        run(["git", "log", "-1", "--format=%s", r.commit], checkout).stdout.strip() for r in found
+    ]
     assert [(r.version, r.tag) for r in found] == [("0.1.0", "v0.1.0"), ("0.2.0", "v0.2.0")]
     assert subjects == ["one", "two"]
 
@@ -71,7 +81,9 @@ def test_the_history_holds_each_release_exactly(checkout: Path, tmp_path: Path) 
     assert run(["git", "show", "HEAD:template/file.txt"], repository).stdout == "two"
     for release in history.releases(checkout):
         ours = run(["git", "ls-tree", "-r", release.tag], repository).stdout
-        theirs = run(["git", "ls-tree", "-r", release.commit, "copier.yml", "template"], checkout).stdout
+        theirs = run(
+            ["git", "ls-tree", "-r", release.commit, "copier.yml", "template"], checkout
+        ).stdout
         assert ours == theirs
     run(["git", "fsck", "--strict"], repository)
 
@@ -80,7 +92,12 @@ def test_every_kind_of_clone_gives_the_same_commits(checkout: Path, tmp_path: Pa
     expected = refs(written(checkout, tmp_path))
     run(["git", "tag", "v0.1.0", "HEAD"], checkout)  # A wrong one, which must not count.
     run(["git", "config", "uploadpack.allowFilter", "true"], checkout)
-    kinds = {"tags": [], "no tags": ["--no-tags"], "partial": ["--filter=blob:none"], "bare-ish": ["--no-local"]}
+    kinds = {
+        "tags": [],
+        "no tags": ["--no-tags"],
+        "partial": ["--filter=blob:none"],
+        "bare-ish": ["--no-local"],
+    }
     for kind, options in kinds.items():
         clone = tmp_path / kind
         run(["git", "clone", "-q", *options, f"file://{checkout}", clone], tmp_path)
@@ -113,7 +130,7 @@ def test_the_users_git_settings_change_nothing(
 
 def test_a_shallow_clone_is_refused(checkout: Path, tmp_path: Path) -> None:
     run(["git", "clone", "-q", "--depth=2", f"file://{checkout}", tmp_path / "shallow"], tmp_path)
-    with pytest.raises(UserError, match="shallow clone.*git fetch --unshallow"):
+    with pytest.raises(UserError, match=r"shallow clone.*git fetch --unshallow"):
         history.releases(tmp_path / "shallow")
 
 
@@ -147,7 +164,10 @@ def test_a_work_tree_follows_as_a_development_version(checkout: Path, tmp_path: 
     history.write_repository(checkout, tmp_path / "dev.git", work_tree=True)
     tag = history.development_tag(checkout)
     assert tag.startswith("v0.2.1.dev0+g")
-    assert run(["git", "show", f"{tag}:template/new.txt"], tmp_path / "dev.git").stdout == "not even added"
+    assert (
+        run(["git", "show", f"{tag}:template/new.txt"], tmp_path / "dev.git").stdout
+        == "not even added"
+    )
     (checkout / "template" / "new.txt").write_text("changed")
     assert history.development_tag(checkout) != tag
 
@@ -180,7 +200,8 @@ def test_wheel_and_sdist_carry_the_same_history(tmp_path: Path) -> None:
     assert not (source / ".git").exists()
     assert build(source, tmp_path / "indirect", "--wheel").returncode == 0
     found = {
-        kind: wheel_refs(next((tmp_path / kind).glob("*.whl")), tmp_path / f"of {kind}") for kind in ("direct", "indirect")
+        kind: wheel_refs(next((tmp_path / kind).glob("*.whl")), tmp_path / f"of {kind}")
+        for kind in ("direct", "indirect")
     }
     assert found["direct"] == found["indirect"]
     assert refs(written(checkout, tmp_path)) == found["direct"]
@@ -189,7 +210,9 @@ def test_wheel_and_sdist_carry_the_same_history(tmp_path: Path) -> None:
 
 def test_a_shallow_clone_builds_no_wheel(tmp_path: Path) -> None:
     shallow = tmp_path / "shallow"
-    run(["git", "clone", "-q", "--depth=1", f"file://{releases.next_checkout()}", shallow], tmp_path)
+    run(
+        ["git", "clone", "-q", "--depth=1", f"file://{releases.next_checkout()}", shallow], tmp_path
+    )
     done = build(shallow, tmp_path / "out", "--wheel")
     assert done.returncode != 0
     assert "shallow clone" in done.stdout
@@ -198,17 +221,26 @@ def test_a_shallow_clone_builds_no_wheel(tmp_path: Path) -> None:
 
 def test_landed_releases_keep_their_commit_ids(tmp_path: Path) -> None:
     """What a project recorded must stay in every later gindock: docs/releases.txt is append-only."""
-    recorded = [line.split() for line in (ROOT / "docs" / "releases.txt").read_text().splitlines() if not line.startswith("#")]
+    recorded = [
+        line.split()
+        for line in (ROOT / "docs" / "releases.txt").read_text().splitlines()
+        if not line.startswith("#")
+    ]
     if not history.releases(ROOT):
         assert recorded == []
         return
     repository = written(ROOT, tmp_path)
-    ids = dict(reversed(line.removeprefix("refs/tags/").split()[::-1]) for line in refs(repository).splitlines() if "tags" in line)
-    assert {tag: ids[tag] for tag, _ in recorded} == {tag: commit for tag, commit in recorded}
-    assert len(recorded) >= len(history.releases(ROOT)) - 1, "add the last release to docs/releases.txt"
+    tags = [line.split() for line in refs(repository).splitlines() if line.startswith("refs/tags/")]
+    ids = {tag.removeprefix("refs/tags/"): commit for tag, commit in tags}
+    assert [ids[tag] for tag, _ in recorded] == [commit for _, commit in recorded]
+    assert len(recorded) >= len(history.releases(ROOT)) - 1, (
+        "add the last release to docs/releases.txt"
+    )
 
 
-def test_git_is_needed_and_said_so(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_needed_and_said_so(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     empty = tmp_path / "bin"
     empty.mkdir()
     monkeypatch.setenv("PATH", str(empty))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,11 @@ from gindock import staging
 def phase(home: Path, destination: Path) -> str:
     """How far a killed run had come, told from what it left on the disk."""
     folders = list(home.glob(staging.PREFIX + "*"))
-    if destination.is_dir() and (destination / ".git" / "HEAD").is_file() and (destination / "go.mod").is_file():
+    if (
+        destination.is_dir()
+        and (destination / ".git" / "HEAD").is_file()
+        and (destination / "go.mod").is_file()
+    ):
         return "placed" if not folders else "placed, not cleared"
     if not folders:
         return "not begun"
@@ -52,14 +57,14 @@ def moments(count: int, cwd: Path) -> list[float]:
     assert start("timed", cwd).wait() == 0
     lasts = time.monotonic() - began
     # Most of a run is spent on importing Copier and on rendering; its end is what matters.
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     early, late = (0.1, 0.6), (0.6, 1.05)
     return [chance.uniform(*(early if n % 4 == 0 else late)) * lasts for n in range(count)]
 
 
 @pytest.mark.parametrize("into_folder", [False, True], ids=["new folder", "existing folder"])
 def test_killed_at_any_moment_there_is_the_whole_project_or_nothing(
-    into_folder: bool, tmp_path: Path, record_property: pytest.RecordProperty
+    into_folder: bool, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     whole = set(tree_of_a_run(tmp_path / "whole"))
     phases: Counter[str] = Counter()
@@ -76,12 +81,13 @@ def test_killed_at_any_moment_there_is_the_whole_project_or_nothing(
         if destination.is_dir() and not found.startswith(("moving", "placed")):
             assert {f for f in tree(destination) if not f.startswith(staging.PREFIX)} == set()
         # The next run clears what is left, and succeeds or finds the whole project.
-        again = gindock("new", "." if into_folder else "svc", "--service-name", "svc", "-y", cwd=home)
+        again = gindock(
+            "new", "." if into_folder else "svc", "--service-name", "svc", "-y", cwd=home
+        )
         assert set(tree(destination)) == whole, found
         assert again.code == (2 if found.startswith("placed") else 0), (found, again)
         assert not list(home.rglob(staging.PREFIX + "*")), found
-    print(f"\nkilled during: {dict(phases)}")
-    record_property("phases", dict(phases))
+    record_property("killed during", ", ".join(f"{p} {n} times" for p, n in phases.items()))
     assert len(phases) >= 2, f"the kills hit one phase only: {phases}"
 
 
@@ -164,7 +170,9 @@ def test_a_signal_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None
 def small_disk(folder: Path, *, size: str) -> Path:
     """A file system of `size`, mounted at `folder`."""
     folder.mkdir()
-    mounted = run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], folder.parent, ok=False)
+    mounted = run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], folder.parent, ok=False
+    )
     if mounted.returncode:
         unavailable(f"no right to mount a small disk: {mounted.stdout.strip()}")
     return folder

@@ -51,7 +51,17 @@ def test_creates_a_committed_repository_and_says_what_next(tmp_path: Path) -> No
 def test_the_printed_command_creates_the_same(tmp_path: Path) -> None:
     for name in "first", "second":
         (tmp_path / name).mkdir()
-    given = ["--datastores", "redis", "--probes", "none", "--http-port", "9090", "--description", "It's $5 \"now\"", "--customise"]
+    given = [
+        "--datastores",
+        "redis",
+        "--probes",
+        "none",
+        "--http-port",
+        "9090",
+        "--description",
+        'It\'s $5 "now"',
+        "--customise",
+    ]
     done = gindock("new", "svc", "-y", *given, cwd=tmp_path / "first")
     command = shlex.split(done.stdout.strip().splitlines()[-1])
     assert gindock(*command[1:], cwd=tmp_path / "second").code == 0
@@ -88,7 +98,10 @@ def test_dry_run_shows_and_writes_nothing(tmp_path: Path) -> None:
     assert set(planned["files"]) == set(tree(tmp_path / "svc"))
 
 
-@pytest.mark.parametrize("directory", ["a/b/svc", "./svc", "x/../svc", "../{}/svc", "spaced out/svc", "ünï/svc", "{cwd}/svc"])
+@pytest.mark.parametrize(
+    "directory",
+    ["a/b/svc", "./svc", "x/../svc", "../{}/svc", "spaced out/svc", "ünï/svc", "{cwd}/svc"],
+)
 def test_any_path_will_do(directory: str, tmp_path: Path) -> None:
     directory = directory.format(tmp_path.name, cwd=tmp_path)
     assert gindock("new", directory, "-y", cwd=tmp_path).code == 0
@@ -150,11 +163,15 @@ def test_no_git_starts_no_repository(tmp_path: Path) -> None:
 
 def test_where_git_knows_no_user_everything_is_staged(tmp_path: Path) -> None:
     (tmp_path / "gitconfig").touch()
-    done = gindock("new", "svc", "-y", cwd=tmp_path, env={"GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")})
+    done = gindock(
+        "new", "svc", "-y", cwd=tmp_path, env={"GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")}
+    )
     assert done.code == 0
     assert "git config --global user.email" in done.stderr
     assert "git commit -m" in done.stderr
-    assert len(git(tmp_path / "svc", "diff", "--cached", "--name-only").splitlines()) == len(tree(tmp_path / "svc"))
+    assert len(git(tmp_path / "svc", "diff", "--cached", "--name-only").splitlines()) == len(
+        tree(tmp_path / "svc")
+    )
 
 
 def test_a_commit_hook_that_fails_keeps_the_project(tmp_path: Path) -> None:
@@ -162,7 +179,11 @@ def test_a_commit_hook_that_fails_keeps_the_project(tmp_path: Path) -> None:
     hooks.mkdir()
     (hooks / "pre-commit").write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
     (hooks / "pre-commit").chmod(0o755)
-    env = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.hooksPath", "GIT_CONFIG_VALUE_0": str(hooks)}
+    env = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "core.hooksPath",
+        "GIT_CONFIG_VALUE_0": str(hooks),
+    }
     done = gindock("new", "svc", "-y", cwd=tmp_path, env=env)
     assert done.code == 0
     assert "not today" in done.stderr
@@ -170,8 +191,21 @@ def test_a_commit_hook_that_fails_keeps_the_project(tmp_path: Path) -> None:
 
 
 def test_answers_come_from_a_file_and_options_go_before_it(tmp_path: Path) -> None:
-    (tmp_path / "a.yml").write_text("_commit: v1\nbase_image: alpine\ndatastores: [postgres]\nhttp_port: 8000\nci: gitlab\n")
-    done = gindock("new", "svc", "-y", "--answers", "a.yml", "--ci", "none", "-d", "http_port=8001", cwd=tmp_path)
+    (tmp_path / "a.yml").write_text(
+        "_commit: v1\nbase_image: alpine\ndatastores: [postgres]\nhttp_port: 8000\nci: gitlab\n"
+    )
+    done = gindock(
+        "new",
+        "svc",
+        "-y",
+        "--answers",
+        "a.yml",
+        "--ci",
+        "none",
+        "-d",
+        "http_port=8001",
+        cwd=tmp_path,
+    )
     assert done.code == 0, done.stderr
     recorded = answers(tmp_path / "svc")
     assert recorded["base_image"] == "alpine"
@@ -182,7 +216,16 @@ def test_answers_come_from_a_file_and_options_go_before_it(tmp_path: Path) -> No
 
 def test_answers_of_another_project_serve_again(tmp_path: Path) -> None:
     gindock("new", "one", "-y", "--datastores", "redis", "--http-port", "8800", cwd=tmp_path)
-    done = gindock("new", "two", "--answers", "one/.copier-answers.yml", "--service-name", "two", "-y", cwd=tmp_path)
+    done = gindock(
+        "new",
+        "two",
+        "--answers",
+        "one/.copier-answers.yml",
+        "--service-name",
+        "two",
+        "-y",
+        cwd=tmp_path,
+    )
     assert done.code == 0, done.stderr
     assert answers(tmp_path / "two") == {**answers(tmp_path / "one"), "service_name": "two"}
 
@@ -190,36 +233,93 @@ def test_answers_of_another_project_serve_again(tmp_path: Path) -> None:
 def test_with_every_answer_given_no_terminal_is_needed(tmp_path: Path) -> None:
     missing = gindock("new", "svc", cwd=tmp_path)
     assert missing.code == 2
-    assert missing.stderr.startswith("Error: there is no terminal to ask on; add --defaults, or answer --description,")
+    assert missing.stderr.startswith(
+        "Error: there is no terminal to ask on; add --defaults, or answer --description,"
+    )
     assert "--http-port" not in missing.stderr, "not asked unless customised"
-    given = ["--description", "x", "--module-path", "a.b/c", "--base-image", "alpine", "--registry", "a.b", "--deploy", "compose", "--datastores", "none", "--ci", "none", "--no-customise"]
+    given = [
+        "--description",
+        "x",
+        "--module-path",
+        "a.b/c",
+        "--base-image",
+        "alpine",
+        "--registry",
+        "a.b",
+        "--deploy",
+        "compose",
+        "--datastores",
+        "none",
+        "--ci",
+        "none",
+        "--no-customise",
+    ]
     assert gindock("new", "svc", *given, cwd=tmp_path).code == 0
 
 
 REFUSALS: dict[str, tuple[list[str], str]] = {
     "bad name": (["new", "My_Service", "-y"], "'My_Service' cannot name a service"),
     "reserved name": (["new", "vendor", "-y"], "'vendor' cannot name a service"),
-    "name escapes": (["new", "svc", "--service-name", "../x", "-y"], "--service-name: '../x' cannot name a service"),
+    "name escapes": (
+        ["new", "svc", "--service-name", "../x", "-y"],
+        "--service-name: '../x' cannot name a service",
+    ),
     "root": (["new", "/", "-y"], "/ has no name"),
     "no directory": (["new", "-y"], "name the DIRECTORY"),
-    "unknown choice": (["new", "svc", "--base-image", "scratch", "-y"], "'scratch' is not one of 'distroless', 'alpine'"),
+    "unknown choice": (
+        ["new", "svc", "--base-image", "scratch", "-y"],
+        "'scratch' is not one of 'distroless', 'alpine'",
+    ),
     "unknown of several": (["new", "svc", "--datastores", "mysql", "-y"], "'mysql' is not one of"),
-    "none and one": (["new", "svc", "--datastores", "none", "--datastores", "redis", "-y"], "'none' goes with nothing else"),
-    "no deployment": (["new", "svc", "--deploy", "none", "-y"], "--deploy: choose kubernetes, compose or both"),
-    "ruled out": (["new", "svc", "--deploy", "compose", "--probes", "liveness", "-y"], "--probes does not apply"),
-    "ruled out by probes": (["new", "svc", "--probes", "none", "--startup-seconds", "20", "-y"], "--startup-seconds does not apply"),
-    "no number": (["new", "svc", "--http-port", "http", "-y"], "Invalid value for '--http-port': Input should be a valid integer"),
-    "privileged port": (["new", "svc", "--http-port", "80", "-y"], "--http-port: the port must be 1024 to 65535"),
-    "same port": (["new", "svc", "--http-port", "9000", "--admin-port", "9000", "-y"], "--admin-port: the admin port must differ"),
+    "none and one": (
+        ["new", "svc", "--datastores", "none", "--datastores", "redis", "-y"],
+        "'none' goes with nothing else",
+    ),
+    "no deployment": (
+        ["new", "svc", "--deploy", "none", "-y"],
+        "--deploy: choose kubernetes, compose or both",
+    ),
+    "ruled out": (
+        ["new", "svc", "--deploy", "compose", "--probes", "liveness", "-y"],
+        "--probes does not apply",
+    ),
+    "ruled out by probes": (
+        ["new", "svc", "--probes", "none", "--startup-seconds", "20", "-y"],
+        "--startup-seconds does not apply",
+    ),
+    "no number": (
+        ["new", "svc", "--http-port", "http", "-y"],
+        "Invalid value for '--http-port': Input should be a valid integer",
+    ),
+    "privileged port": (
+        ["new", "svc", "--http-port", "80", "-y"],
+        "--http-port: the port must be 1024 to 65535",
+    ),
+    "same port": (
+        ["new", "svc", "--http-port", "9000", "--admin-port", "9000", "-y"],
+        "--admin-port: the admin port must differ",
+    ),
     "unknown key": (["new", "svc", "-d", "colour=red", "-y"], "there is no question 'colour'"),
-    "derived key": (["new", "svc", "-d", "go_version=1.1", "-y"], "there is no question 'go_version'"),
+    "derived key": (
+        ["new", "svc", "-d", "go_version=1.1", "-y"],
+        "there is no question 'go_version'",
+    ),
     "no assignment": (["new", "svc", "-d", "ci", "-y"], "write it as key=value"),
     "twice": (["new", "svc", "--ci", "none", "-d", "ci=none", "-y"], "'ci' is answered twice"),
-    "no answers file": (["new", "svc", "--answers", "gone.yml", "-y"], "cannot read the answers in gone.yml"),
-    "no template": (["new", "svc", "--template", "./gone", "-y"], "Local template must be a directory"),
+    "no answers file": (
+        ["new", "svc", "--answers", "gone.yml", "-y"],
+        "cannot read the answers in gone.yml",
+    ),
+    "no template": (
+        ["new", "svc", "--template", "./gone", "-y"],
+        "Local template must be a directory",
+    ),
     "no version": (["new", "svc", "--ref", "v99.99", "-y"], "the template has no version 'v99.99'"),
     "unknown option": (["new", "svc", "--colour"], "No such option: --colour"),
-    "option of ours": (["new", "svc", "--template", "x", "--ci", "none", "-y"], "--ci answers a question of gindock's own"),
+    "option of ours": (
+        ["new", "svc", "--template", "x", "--ci", "none", "-y"],
+        "--ci answers a question of gindock's own",
+    ),
 }
 
 
@@ -232,7 +332,18 @@ def test_bad_input_is_refused_and_leaves_nothing(case: str, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ["- a\n", "colour: red\n", "ci: [github]\n", "http_port: {a: 1}\n", "ci: null\n", "'\n", "\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "- a\n",
+        "colour: red\n",
+        "ci: [github]\n",
+        "http_port: {a: 1}\n",
+        "ci: null\n",
+        "'\n",
+        "\xff",
+    ],
+)
 def test_bad_answers_files_are_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_bytes(content.encode("latin-1"))
     done = gindock("new", "svc", "--answers", "a.yml", "-y", cwd=tmp_path)
@@ -267,7 +378,9 @@ def test_files_and_dead_links_are_refused(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "link"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").exists(), reason="needs a read-only place")
+@pytest.mark.skipif(
+    os.geteuid() == 0 and not Path("/proc/self").exists(), reason="needs a read-only place"
+)
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     done = gindock("new", "/proc/nowhere/svc", "-y", cwd=tmp_path)
     assert done.code == 1
@@ -277,9 +390,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_another_template_is_rendered_with_its_own_answers(tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "template").mkdir(parents=True)
-    (other / "copier.yml").write_text("_subdirectory: template\ncolour: {type: str, default: blue}\n")
+    (other / "copier.yml").write_text(
+        "_subdirectory: template\ncolour: {type: str, default: blue}\n"
+    )
     (other / "template" / "file.txt.jinja").write_text("{{ colour }}\n")
-    (other / "template" / "{{ _copier_conf.answers_file }}.jinja").write_text("{{ _copier_answers|to_nice_yaml }}")
+    (other / "template" / "{{ _copier_conf.answers_file }}.jinja").write_text(
+        "{{ _copier_answers|to_nice_yaml }}"
+    )
     done = gindock("new", "out", "--template", "other", "-d", "colour=red", "-y", cwd=tmp_path)
     assert done.code == 0, done.stderr
     assert (tmp_path / "out" / "file.txt").read_text() == "red\n"
@@ -330,18 +447,41 @@ def test_versions_help_and_module(tmp_path: Path) -> None:
 
 
 def test_completion_is_offered(tmp_path: Path) -> None:
-    done = gindock("new", cwd=tmp_path, env={"_GINDOCK_COMPLETE": "complete_bash", "COMP_WORDS": "gindock new --base-image ", "COMP_CWORD": "3"})
+    done = gindock(
+        "new",
+        cwd=tmp_path,
+        env={
+            "_GINDOCK_COMPLETE": "complete_bash",
+            "COMP_WORDS": "gindock new --base-image ",
+            "COMP_CWORD": "3",
+        },
+    )
     assert done.stdout.split() == ["distroless", "alpine"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["new", "--help"], ["new", "svc", "--http-port", "x"], ["new", "."], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["new", "--help"],
+        ["new", "svc", "--http-port", "x"],
+        ["new", "."],
+        ["--version"],
+    ],
+)
 def test_what_needs_no_copier_does_not_import_it(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "something").touch()
     probe = f"import sys, gindock.cli\nsys.argv = ['gindock', *{arguments!r}]\ntry: gindock.cli.main()\nfinally: print('copier' in sys.modules, file=sys.stderr)"
-    done = subprocess.run([SCRIPTS / "python", "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [SCRIPTS / "python", "-c", probe], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.stderr.strip().splitlines()[-1] == "False"
 
 
 def test_only_one_module_imports_copier() -> None:
-    importers = [f.name for f in (ROOT / "src" / "gindock").rglob("*.py") if "import copier" in f.read_text() or "from copier" in f.read_text()]
+    importers = [
+        f.name
+        for f in (ROOT / "src" / "gindock").rglob("*.py")
+        if "import copier" in f.read_text() or "from copier" in f.read_text()
+    ]
     assert importers == ["rendering.py"]

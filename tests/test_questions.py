@@ -87,8 +87,15 @@ def test_an_answer_changes_what_is_rendered(key: str, tmp_path: Path) -> None:
     files = [f for f in render(tmp_path / "out", **data).rglob("*") if f.is_file()]
     found = [f for f in files if f.name != ".copier-answers.yml" and expected in f.read_text()]
     assert found, f"no file holds {expected!r}"
-    default = render(tmp_path / "default", probes=[]) if key == "probes" else render(tmp_path / "default")
-    same = [f for f in found if (d := default / f.relative_to(tmp_path / "out")).exists() and d.read_text() == f.read_text()]
+    default = (
+        render(tmp_path / "default", probes=[]) if key == "probes" else render(tmp_path / "default")
+    )
+    same = [
+        f
+        for f in found
+        if (d := default / f.relative_to(tmp_path / "out")).exists()
+        and d.read_text() == f.read_text()
+    ]
     assert found != same
 
 
@@ -130,7 +137,7 @@ def test_what_is_spelled_is_parsed_again(question: Question) -> None:
         assert question.parse(",".join(spelled[1::2])) == value
 
 
-REFUSED = {
+REFUSED: dict[str, list[Any]] = {
     "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "ünï", "9lives", ".git/hooks"],
     "description": ["", " ", "two\nlines", "tab\there", "x" * 201, "bell\x07"],
     "module_path": ["", "myservice", "Github.com/acme/x", "github.com/acme/", "github.com//x", "github.com/../x", "github.com/acme/x y", "github.com/acme/x;", "https://github.com/acme/x", "github.com/acme/x\n", "a.b/v1", "a.b/x/v0", "a.b/x/v01", "a.b/con", "a.b/x.", "a.b/vendor/x", "gopkg.in/x.v1", "/a.b/x", "a.b/-x/[[ y ]]"],
@@ -156,7 +163,7 @@ def test_a_bad_answer_is_refused_by_name(key: str, value: Any) -> None:
     assert said.startswith("--" + key.replace("_", "-") + ": ")
 
 
-ACCEPTED = {
+ACCEPTED: dict[str, list[Any]] = {
     "service_name": ["a", "a-b", "a1", "a" * 52, "main", "cmd"],
     "description": ["x", 'He said "hi" for $5 \\ `x`', "größer 服务", "a: b # c", "'", "{{ x }}", "[[ x ]]", "%", "-", "x" * 200],
     "module_path": ["github.com/acme/x", "example.com/x", "a.b", "github.com/Acme/X_y", "a.b/x/v2", "gitlab.com/a/b/c/d", "dev.azure.com/a/b.git", "a.b/~x", "k8s.io/internal/x"],
@@ -190,9 +197,13 @@ def test_every_answer_that_shapes_a_file_is_recorded() -> None:
     assert {k for k in everything if not k.startswith("_")} == set(ASKED)
 
 
-@pytest.mark.parametrize("folder", ["My Service", "9lives", "---", "服务", "a" * 80, "vendor2", "x."])
+@pytest.mark.parametrize(
+    "folder", ["My Service", "9lives", "---", "服务", "a" * 80, "vendor2", "x."]
+)
 def test_the_folder_suggests_a_valid_name(folder: str, tmp_path: Path) -> None:
-    copier.run_copy(str(template()), tmp_path / folder, defaults=True, quiet=True, settings=copier.Settings())
+    copier.run_copy(
+        str(template()), tmp_path / folder, defaults=True, quiet=True, settings=copier.Settings()
+    )
     name = yaml.safe_load((tmp_path / folder / ".copier-answers.yml").read_text())["service_name"]
     assert re.fullmatch(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?", name)
 
@@ -222,7 +233,13 @@ def test_any_module_path_that_is_taken_leads_to_a_valid_registry(module_path: st
 @given(
     st.dictionaries(
         st.sampled_from(sorted(ASKED)),
-        st.one_of(st.text(max_size=20), st.integers(), st.booleans(), st.none(), st.lists(st.text(max_size=5), max_size=2)),
+        st.one_of(
+            st.text(max_size=20),
+            st.integers(),
+            st.booleans(),
+            st.none(),
+            st.lists(st.text(max_size=5), max_size=2),
+        ),
         max_size=3,
     )
 )
@@ -235,7 +252,9 @@ def test_any_answers_are_taken_or_refused_in_one_line(data: dict[str, Any]) -> N
 
 
 def test_asked_matches_what_copier_records() -> None:
-    for deploy, probes in itertools.product(subsets("kubernetes", "compose", least=1), subsets("startup", "liveness", "readiness")):
+    for deploy, probes in itertools.product(
+        subsets("kubernetes", "compose", least=1), subsets("startup", "liveness", "readiness")
+    ):
         answers = rendering.default_answers(
             {"service_name": "x", "deploy": deploy, "probes": probes, "customise": True}, own=False
         )

@@ -74,7 +74,7 @@ def test_a_fix_arrives_and_edits_are_kept(tool: str, tmp_path: Path) -> None:
     project = created(NEXT, tmp_path, "--datastores", "postgres", "--deploy", "compose")
     edits = edit(project)
     newer = releases.installed(AFTER_NEXT)
-    command = [newer / tool, "update", "--defaults"]
+    command: list[str | Path] = [newer / tool, "update", "--defaults"]
     # Plain Copier finds the source where its environment is active.
     done = offline(*command, cwd=project, path=newer if tool == "copier" else None)
     assert done.code == 0, done.stderr
@@ -87,16 +87,23 @@ def test_a_fix_arrives_and_edits_are_kept(tool: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", LANDED)
 def test_every_earlier_release_updates_to_this_one(version: str, tool: str, tmp_path: Path) -> None:
     project = created(version, tmp_path, "--datastores", "redis", "--base-image", "alpine")
-    (project / "internal" / "api" / "mine.go").write_text("package api\n\n// Mine is mine.\nconst Mine = 1\n")
-    (project / "README.md").write_text((project / "README.md").read_text() + "\n## Runbook\n\nCall Tess.\n")
+    (project / "internal" / "api" / "mine.go").write_text(
+        "package api\n\n// Mine is mine.\nconst Mine = 1\n"
+    )
+    (project / "README.md").write_text(
+        (project / "README.md").read_text() + "\n## Runbook\n\nCall Tess.\n"
+    )
     git(project, "add", "--all")
     git(project, "commit", "-qm", "Mine")
     newer = releases.installed(NEXT)
-    done = offline(newer / tool, "update", "--defaults", cwd=project, path=newer if tool == "copier" else None)
+    done = offline(
+        newer / tool, "update", "--defaults", cwd=project, path=newer if tool == "copier" else None
+    )
     assert done.code == 0, done.stderr
     assert answers(project)["_commit"] == f"v{NEXT}"
     assert "Call Tess." in (project / "README.md").read_text()
-    fresh = created(NEXT, tmp_path / "fresh" if (tmp_path / "fresh").mkdir() is None else tmp_path, "--datastores", "redis", "--base-image", "alpine")
+    (tmp_path / "fresh").mkdir()
+    fresh = created(NEXT, tmp_path / "fresh", "--datastores", "redis", "--base-image", "alpine")
     expected = tree(fresh)
     found = tree(project)
     assert found.pop("internal/api/mine.go")
@@ -150,7 +157,17 @@ def test_a_downgrade_is_not_silent(tmp_path: Path) -> None:
 
 def test_plain_copier_needs_no_trust(tmp_path: Path) -> None:
     scripts = releases.installed(NEXT)
-    run([scripts / "copier", "copy", "--defaults", "--quiet", releases.next_checkout(), tmp_path / "svc"], tmp_path)
+    run(
+        [
+            scripts / "copier",
+            "copy",
+            "--defaults",
+            "--quiet",
+            releases.next_checkout(),
+            tmp_path / "svc",
+        ],
+        tmp_path,
+    )
     assert answers(tmp_path / "svc")["_src_path"] == str(releases.next_checkout())
     assert (tmp_path / "svc" / "go.mod").is_file()
 
@@ -173,7 +190,9 @@ def test_a_development_render_is_recognised(tmp_path: Path) -> None:
         ("no folder", 2, "was not rendered by gindock"),
     ],
 )
-def test_what_cannot_be_updated_is_refused(case: str, code: int, message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_updated_is_refused(
+    case: str, code: int, message: str, tmp_path: Path
+) -> None:
     project = tmp_path / "svc"
     if case not in ("nothing", "no folder"):
         gindock("new", "svc", "-y", "--no-git" if case == "no git" else "--git", cwd=tmp_path)
@@ -191,9 +210,19 @@ def test_what_cannot_be_updated_is_refused(case: str, code: int, message: str, t
 
 
 def test_the_source_works_where_it_is_not_on_the_path(tmp_path: Path) -> None:
-    """gindock's own commands find `git-remote-gindock` beside themselves."""
+    """Gindock's own commands find `git-remote-gindock` beside themselves."""
     done = subprocess.run(
-        ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", f"HOME={tmp_path}", str(SCRIPTS / "gindock"), "new", "svc", "-y", "--no-git"],
+        [
+            "/usr/bin/env",
+            "-i",
+            "PATH=/usr/bin:/bin",
+            f"HOME={tmp_path}",
+            str(SCRIPTS / "gindock"),
+            "new",
+            "svc",
+            "-y",
+            "--no-git",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -209,7 +238,8 @@ def test_many_first_runs_at_once_share_one_cache(tmp_path: Path) -> None:
     env = {**os.environ, "GINDOCK_CACHE_DIR": str(tmp_path / "cache")}
     command = [str(scripts / "git-remote-gindock")]
     runs = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) for _ in range(6)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+        for _ in range(6)
     ]
     for process in runs:
         out, _ = process.communicate(b"capabilities\nconnect git-upload-pack\n0000")
@@ -220,7 +250,9 @@ def test_many_first_runs_at_once_share_one_cache(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = gindock("new", "svc", "-y", cwd=tmp_path, env={"GINDOCK_CACHE_DIR": str(tmp_path / "file")})
+    done = gindock(
+        "new", "svc", "-y", cwd=tmp_path, env={"GINDOCK_CACHE_DIR": str(tmp_path / "file")}
+    )
     assert done.code == 1
     assert "GINDOCK_CACHE_DIR" in done.stderr
 
@@ -238,4 +270,7 @@ def test_copie_updates_with_the_public_fixture(tmp_path: Path) -> None:
     result = copie.copy({"service_name": "svc"}, vcs_ref=f"v{NEXT}")
     assert result.exception is None
     assert result.project_dir is not None
-    assert yaml.safe_load((result.project_dir / ".copier-answers.yml").read_text())["_commit"] == f"v{NEXT}"
+    assert (
+        yaml.safe_load((result.project_dir / ".copier-answers.yml").read_text())["_commit"]
+        == f"v{NEXT}"
+    )

@@ -50,7 +50,10 @@ def test_straight_through(wizard: Terminal, tmp_path: Path) -> None:
     for shown in ("service name", "example.com/myservice", "distroless", "myservice/", "go.mod"):
         assert shown in wizard.screen
     sections = ("service ", "image ", "deployment ", "dependency ", "delivery ", "customise ")
-    positions = [wizard.screen.index("\n" + s) if s != "service " else wizard.screen.index(s) for s in sections]
+    positions = [
+        wizard.screen.index("\n" + s) if s != "service " else wizard.screen.index(s)
+        for s in sections
+    ]
     assert positions == sorted(positions)
     wizard.answer(REVIEW)
     assert wizard.exit_code() == 0
@@ -71,7 +74,10 @@ def test_change_an_answer_and_what_derives_from_it(wizard: Terminal, tmp_path: P
     assert recorded["module_path"] == "github.com/acme/shop"
     assert recorded["registry"] == "ghcr.io/acme", "a default that derives was not derived anew"
     assert recorded["base_image"] == "alpine", "what was chosen was lost"
-    assert "gindock new myservice --module-path github.com/acme/shop --base-image alpine --defaults" in wizard.screen
+    assert (
+        "gindock new myservice --module-path github.com/acme/shop --base-image alpine --defaults"
+        in wizard.screen
+    )
 
 
 def test_a_changed_answer_opens_its_questions(tmp_path: Path) -> None:
@@ -95,7 +101,17 @@ def test_a_changed_answer_opens_its_questions(tmp_path: Path) -> None:
 def test_customise_opens_the_rest(wizard: Terminal, tmp_path: Path) -> None:
     straight_through(wizard, Customise="y")
     wizard.answer("Port of the API", "\x158081" + ENTER)
-    for question in ("Port of probes", "Path of the liveness", "Path of the readiness", "Seconds that a start", "Seconds between liveness", "Seconds between readiness", "Seconds that a probe", "GOPROXY", "GOPRIVATE"):
+    for question in (
+        "Port of probes",
+        "Path of the liveness",
+        "Path of the readiness",
+        "Seconds that a start",
+        "Seconds between liveness",
+        "Seconds between readiness",
+        "Seconds that a probe",
+        "GOPROXY",
+        "GOPRIVATE",
+    ):
         wizard.answer(question)
     wizard.answer(REVIEW)
     assert wizard.exit_code() == 0
@@ -117,7 +133,9 @@ def test_cancel_leaves_nothing(wizard: Terminal, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("question", [QUESTIONS[0], QUESTIONS[4], REVIEW])
-def test_ctrl_c_leaves_at_once_and_nothing_behind(question: str, wizard: Terminal, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_at_once_and_nothing_behind(
+    question: str, wizard: Terminal, tmp_path: Path
+) -> None:
     for asked in QUESTIONS:
         if asked == question:
             break
@@ -143,7 +161,9 @@ def test_the_users_own_defaults_win(tmp_path: Path) -> None:
     settings.write_text("defaults:\n  registry: registry.acme.io/team\n  base_image: alpine\n")
     folder = tmp_path / "work"
     folder.mkdir()
-    with Terminal("new", "myservice", cwd=folder, env={"COPIER_SETTINGS_PATH": str(settings)}) as wizard:
+    with Terminal(
+        "new", "myservice", cwd=folder, env={"COPIER_SETTINGS_PATH": str(settings)}
+    ) as wizard:
         straight_through(wizard)
         wizard.answer(REVIEW)
         assert wizard.exit_code() == 0

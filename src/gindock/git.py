@@ -39,12 +39,16 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def git(
-    *arguments: str | Path, folder: Path, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+    *arguments: str | Path,
+    folder: Path,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> bytes:
     """Run git in `folder` and return what it wrote on stdout.
 
     Raises:
         GitError: git is missing or failed.
+
     """
     try:
         done = subprocess.run(

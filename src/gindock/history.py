@@ -50,6 +50,7 @@ def releases(checkout: Path) -> list[Release]:
 
     Raises:
         UserError: the checkout is shallow, or names a version twice.
+
     """
     if _git(checkout, "rev-parse", "--is-shallow-repository").strip() == b"true":
         raise UserError(
@@ -57,7 +58,14 @@ def releases(checkout: Path) -> list[Release]:
             "run `git fetch --unshallow` first"
         )
     log = _git(
-        checkout, "log", "--first-parent", "--reverse", "--format=%H %at", "HEAD", "--", "pyproject.toml"
+        checkout,
+        "log",
+        "--first-parent",
+        "--reverse",
+        "--format=%H %at",
+        "HEAD",
+        "--",
+        "pyproject.toml",
     )
     found: list[Release] = []
     previous = _NO_RELEASE
@@ -95,6 +103,7 @@ def write_repository(checkout: Path, repository: Path, *, work_tree: bool = Fals
 
     Raises:
         UserError: there is no release to write, or see `releases`.
+
     """
     snapshots = [(r.tag, r.time, list(_released_files(checkout, r))) for r in releases(checkout)]
     if work_tree:
@@ -142,15 +151,28 @@ def bundle_head(bundle: Path) -> tuple[str, str]:
 def export(repository: Path, folder: Path) -> None:
     """Write the files of the newest release in `repository` into `folder`."""
     folder.mkdir(parents=True)
-    git(f"--git-dir={repository.resolve()}", f"--work-tree={folder.resolve()}", "checkout", "--force", "HEAD", "--", ".", folder=folder)
+    git(
+        f"--git-dir={repository.resolve()}",
+        f"--work-tree={folder.resolve()}",
+        "checkout",
+        "--force",
+        "HEAD",
+        "--",
+        ".",
+        folder=folder,
+    )
     shutil.rmtree(folder / ".git", ignore_errors=True)
 
 
 def _git(checkout: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     # A build may run as another user than the one who owns the checkout.
     return git(
-        "-c", f"safe.directory={checkout.resolve()}", "--no-replace-objects", *arguments,
-        folder=checkout, stdin=stdin,
+        "-c",
+        f"safe.directory={checkout.resolve()}",
+        "--no-replace-objects",
+        *arguments,
+        folder=checkout,
+        stdin=stdin,
     )
 
 
@@ -178,7 +200,7 @@ def _work_tree_files(checkout: Path) -> Iterator[_File]:
     for path in sorted(set(listing.split(b"\0")) - {b""}):
         file = checkout / os.fsdecode(path)
         if file.is_symlink():
-            yield _File(path, b"120000", os.fsencode(os.readlink(file)))
+            yield _File(path, b"120000", os.fsencode(file.readlink()))
         elif file.is_file():
             mode = b"100755" if os.access(file, os.X_OK) else b"100644"
             yield _File(path, mode, file.read_bytes())

@@ -118,7 +118,7 @@ class Draft:
         name = self.answers.get("service_name")
         if name is None:
             raise BadInputError("this template names no service; name the DIRECTORY to create")
-        return Path.cwd() / name
+        return Path.cwd() / str(name)
 
     def change(self, key: str) -> None:
         """Ask the question `key` once more, then those that its new answer opens.
@@ -127,6 +127,7 @@ class Draft:
 
         Raises:
             UserError: the new answer does not go with the others; the draft stays as it was.
+
         """
         before = self._project, self._recorded
         kept = {k: v for k, v in self._chosen.items() if k != key}
@@ -145,6 +146,7 @@ class Draft:
 
         Raises:
             UserError: the destination is no longer free.
+
         """
         destination, files, command = self.destination, self.files, self.command
         self._staging.destination = destination
@@ -221,7 +223,11 @@ class Draft:
 
         project = self._staging.new_project()
         recorded = rendering.render(
-            self.request.template, project, data={**self._known, **data}, defaults=defaults, **options
+            self.request.template,
+            project,
+            data={**self._known, **data},
+            defaults=defaults,
+            **options,
         )
         self._project, self._recorded = project, recorded
 
@@ -230,7 +236,9 @@ class Draft:
             if key not in self.answers:
                 question = self.request.questions and self.request.questions.by_key.get(key)
                 name = question.option if question else f"-d {key}"
-                raise BadInputError(f"{name} does not apply: the other answers rule its question out")
+                raise BadInputError(
+                    f"{name} does not apply: the other answers rule its question out"
+                )
 
 
 @contextmanager
@@ -240,6 +248,7 @@ def draft(request: Request) -> Iterator[Draft]:
     Raises:
         BadInputError: the destination is not free, or an answer is refused.
         UserError: the template cannot be had.
+
     """
     directory = request.directory or _directory_of_service(request.given)
     with staging(directory or Path.cwd() / "service", elsewhere=request.preview) as folder:
@@ -302,12 +311,20 @@ def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
     try:
         git("add", "--all", "--", ".", f":(exclude){STAGING_PREFIX}*", folder=project)
         # Without this, git would make up an author from the machine's name.
-        git("-c", "user.useConfigOnly=true", "commit", "--quiet", "--message", message, folder=project)
+        git(
+            "-c",
+            "user.useConfigOnly=true",
+            "commit",
+            "--quiet",
+            "--message",
+            message,
+            folder=project,
+        )
     except GitError as error:
         if line("config", "user.email", folder=project) is None:
             return None, (
-                "git does not know you, so everything is staged and nothing committed; run "
-                "`git config --global user.name NAME`, `git config --global user.email ADDRESS` and "
+                "git does not know you, so everything is staged and nothing committed; run `git "
+                "config --global user.name NAME`, `git config --global user.email ADDRESS` and "
                 f'`git commit -m "{message}"`'
             )
         return None, f'{error}; everything is staged, run `git commit -m "{message}"`'

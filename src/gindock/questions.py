@@ -39,6 +39,7 @@ class Question:
 
         Raises:
             BadInputError: it is none. Copier's validators see to the rest.
+
         """
         try:
             return self._parse(text)
@@ -47,7 +48,9 @@ class Question:
 
     def _parse(self, text: str) -> Any:
         if self.several:
-            values = [] if text in ("", NOTHING) else [v.strip() for v in text.strip("[]").split(",")]
+            values = (
+                [] if text in ("", NOTHING) else [v.strip() for v in text.strip("[]").split(",")]
+            )
             for value in values:
                 self._check_choice(value)
             return [value for value in values if value]
@@ -90,7 +93,7 @@ class Questions:
         """The questions of the template whose `copier.yml` is `file`."""
         # libyaml reads it ten times as fast, where PyYAML was built with it.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
         asked = [
             Question(
                 key=key,

@@ -1,8 +1,8 @@
 """`git-remote-gindock`: lets git fetch the template's history from the installed package.
 
-Git runs it for addresses that start with `gindock::` and speaks the protocol of gitremote-helpers(7)
-with it. It answers `connect` by running `git upload-pack` on the history, so that plain
-`copier update` works offline wherever gindock is installed.
+Git runs it for addresses that start with `gindock::` and speaks the protocol of
+gitremote-helpers(7) with it. It answers `connect` by running `git upload-pack` on the history, so
+that plain `copier update` works offline wherever gindock is installed.
 """
 
 from __future__ import annotations

@@ -16,7 +16,12 @@ from typing import Any
 
 import copier
 import yaml
-from copier.errors import CopierError, InteractiveSessionError, UnsafeTemplateError, UserMessageError
+from copier.errors import (
+    CopierError,
+    InteractiveSessionError,
+    UnsafeTemplateError,
+    UserMessageError,
+)
 from plumbum import ProcessExecutionError, local
 
 from gindock import source
@@ -26,7 +31,8 @@ from gindock.source import Source
 _ANSWERS_FILES = ".copier-answers*.y*ml"
 _ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
 _REFUSED = re.compile(
-    r"\A(?:Validation error for question|Invalid choice for|Question) ['\"](?P<key>\w+)['\"]:?\s*(?P<reason>.*)",
+    r"\A(?:Validation error for question|Invalid choice for|Question) "
+    r"['\"](?P<key>\w+)['\"]:?\s*(?P<reason>.*)",
     re.DOTALL,
 )
 
@@ -49,6 +55,7 @@ def render(
         BadInputError: an answer is refused.
         UserError: the template cannot be had, or is none.
         KeyboardInterrupt: the user left a question with Ctrl-C.
+
     """
     with _copier():
         copier.run_copy(
@@ -71,6 +78,7 @@ def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
 
     Raises:
         BadInputError: an answer is refused.
+
     """
     with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
         questionnaire = Path(folder, "questionnaire")
@@ -97,9 +105,12 @@ def update(project: Path, *, defaults: bool) -> None:
     Raises:
         UserError: the project or the template cannot be updated.
         KeyboardInterrupt: the user left a question with Ctrl-C.
+
     """
     with _copier():
-        copier.run_update(project, defaults=defaults, skip_answered=True, overwrite=True, quiet=True)
+        copier.run_update(
+            project, defaults=defaults, skip_answered=True, overwrite=True, quiet=True
+        )
 
 
 def recorded(project: Path) -> dict[str, Any]:
@@ -120,6 +131,7 @@ def own_defaults() -> Mapping[str, Any]:
 
     Raises:
         UserError: that file cannot be read.
+
     """
     with _copier():
         return copier.load_settings().defaults
@@ -186,4 +198,8 @@ def _helper_folders() -> list[str]:
         str(Path(sys.executable).parent),
         sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")),
     ]
-    return [folder for folder in dict.fromkeys(folders) if shutil.which("git-remote-gindock", path=folder)]
+    return [
+        folder
+        for folder in dict.fromkeys(folders)
+        if shutil.which("git-remote-gindock", path=folder)
+    ]

@@ -44,6 +44,7 @@ def embedded() -> Source:
 
     Raises:
         UserError: the checkout is shallow or no git repository.
+
     """
     return Source(URL, version_tag())
 
@@ -72,7 +73,10 @@ def is_development(tag: str) -> bool:
 
 def known(tag: str) -> bool:
     """Whether the template's history holds the version `tag`; raises as `embedded` does."""
-    return line("rev-parse", "--verify", "--quiet", f"refs/tags/{tag}", folder=repository()) is not None
+    return (
+        line("rev-parse", "--verify", "--quiet", f"refs/tags/{tag}", folder=repository())
+        is not None
+    )
 
 
 def repository() -> Path:
@@ -80,6 +84,7 @@ def repository() -> Path:
 
     Raises:
         UserError: the cache cannot be written, or as `embedded` does.
+
     """
     if in_checkout():
         checkout = _checkout()
@@ -91,13 +96,16 @@ def repository() -> Path:
 
 def _checkout() -> Path:
     if not (_CHECKOUT / ".git").exists():
-        raise UserError(f"{_CHECKOUT} is no git checkout of gindock; install gindock from a release")
+        raise UserError(
+            f"{_CHECKOUT} is no git checkout of gindock; install gindock from a release"
+        )
     return _CHECKOUT
 
 
 def _cached(key: str, write: Callable[[Path], None]) -> Path:
     cache = Path(
-        os.environ.get("GINDOCK_CACHE_DIR") or platformdirs.user_cache_path("gindock", appauthor=False)
+        os.environ.get("GINDOCK_CACHE_DIR")
+        or platformdirs.user_cache_path("gindock", appauthor=False)
     )
     kept = cache / f"template-{key}.git"
     if kept.is_dir():

@@ -51,6 +51,7 @@ class Staging:
 
         Raises:
             UserError: the destination is no longer free.
+
         """
         check_free(self.destination)
         if self.destination.is_dir():
@@ -65,7 +66,9 @@ class Staging:
 
     def _move_into(self, project: Path) -> None:
         # .git comes last: a project that has one is whole.
-        names = sorted((entry.name for entry in project.iterdir()), key=lambda name: (name == ".git", name))
+        names = sorted(
+            (entry.name for entry in project.iterdir()), key=lambda name: (name == ".git", name)
+        )
         journal = {"project": str(project.relative_to(self._folder)), "files": _digests(project)}
         with (self._folder / _JOURNAL).open("w", encoding="utf-8") as file:
             json.dump(journal, file)
@@ -75,7 +78,9 @@ class Staging:
         try:
             for name in names:
                 if os.path.lexists(self.destination / name):
-                    raise UserError(f"{self.destination / name} has appeared; move it away and try again")
+                    raise UserError(
+                        f"{self.destination / name} has appeared; move it away and try again"
+                    )
                 moved.append(name)
                 (project / name).rename(self.destination / name)
         except BaseException:
@@ -94,6 +99,7 @@ def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
     Raises:
         BadInputError: the destination is not free.
         UserError: an earlier run left something that has been changed since.
+
     """
     home = Path(tempfile.gettempdir()) if elsewhere else nearest_folder(destination)
     if not elsewhere:
@@ -113,6 +119,7 @@ def check_free(destination: Path) -> None:
 
     Raises:
         BadInputError: it is a file, a non-empty folder, or no place for a folder.
+
     """
     if destination.is_symlink() and not destination.exists():
         raise BadInputError(f"{destination} is a link to nowhere; choose another directory")
@@ -125,11 +132,14 @@ def check_free(destination: Path) -> None:
     if held == [".git"] and is_fresh_repository(destination):
         return
     if held == [".git"]:
-        raise BadInputError(f"{destination} holds a git repository with commits; choose an empty directory")
+        raise BadInputError(
+            f"{destination} holds a git repository with commits; choose an empty directory"
+        )
     if held:
         more = f" and {len(held) - 1} more" if len(held) > 1 else ""
         raise BadInputError(
-            f"{destination} is not empty: it holds {held[0]}{more}; choose an empty or a new directory"
+            f"{destination} is not empty: it holds {held[0]}{more}; "
+            "choose an empty or a new directory"
         )
 
 
@@ -214,6 +224,7 @@ def _take_back(folder: Path, destination: Path) -> None:
 
     Raises:
         UserError: some of it has been changed since.
+
     """
     try:
         journal = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
@@ -235,4 +246,6 @@ def _take_back(folder: Path, destination: Path) -> None:
         ours[file] = digest
     for file in ours:
         file.unlink()
-        _remove_empty([p for p in file.parents if p != destination and p.is_relative_to(destination)])
+        _remove_empty(
+            [p for p in file.parents if p != destination and p.is_relative_to(destination)]
+        )

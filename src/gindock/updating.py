@@ -27,13 +27,18 @@ def update(project: Path, *, defaults: bool) -> Updated:
     Raises:
         BadInputError: the folder holds no rendered project.
         UserError: the project cannot be updated as it is; the text says what to do.
+
     """
     recorded = rendering.recorded(project) if project.is_dir() else {}
     before, address = recorded.get("_commit"), recorded.get("_src_path")
     if not before or not address:
-        raise BadInputError(f"{project} was not rendered by gindock: it has no .copier-answers.yml with a version")
+        raise BadInputError(
+            f"{project} was not rendered by gindock: it has no .copier-answers.yml with a version"
+        )
     if line("rev-parse", "--is-inside-work-tree", folder=project) != "true":
-        raise UserError(f"{project} is not in git, which an update needs; run `git init` and commit first")
+        raise UserError(
+            f"{project} is not in git, which an update needs; run `git init` and commit first"
+        )
     if git("status", "--porcelain", "--", ".", folder=project).strip():
         raise UserError(f"{project} has uncommitted changes; commit or stash them first")
     if address == source.URL:
@@ -46,8 +51,8 @@ def update(project: Path, *, defaults: bool) -> Updated:
 def _check_version(version: str) -> None:
     if source.is_development(version):
         raise UserError(
-            f"this project was rendered from a checkout of gindock ({version}), not from a release, "
-            "and there is no way from there to one; render it anew with a released gindock"
+            f"this project was rendered from a checkout of gindock ({version}), not from a "
+            "release, and there is no way from there to one; render it anew with a released gindock"
         )
     if not source.known(version):
         raise UserError(

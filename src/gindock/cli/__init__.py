@@ -49,6 +49,6 @@ def main() -> None:
         sys.exit(ExitCode.INTERRUPTED)
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
+def _leave(number: int, _: FrameType | None) -> NoReturn:
     # As an exception, so that the staging folder is removed on the way out.
     sys.exit(128 + number)

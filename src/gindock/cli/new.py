@@ -39,11 +39,16 @@ def _new(
     ] = None,
     *,
     defaults: Annotated[
-        bool, typer.Option("--defaults", "-y", help="Ask nothing; take the default of what is not given.")
+        bool,
+        typer.Option(
+            "--defaults", "-y", help="Ask nothing; take the default of what is not given."
+        ),
     ] = False,
     answers_file: Annotated[
         Path | None,
-        typer.Option("--answers", metavar="FILE", show_default=False, help="Take answers from a YAML file."),
+        typer.Option(
+            "--answers", metavar="FILE", show_default=False, help="Take answers from a YAML file."
+        ),
     ] = None,
     assignments: Annotated[
         list[str] | None,
@@ -57,7 +62,9 @@ def _new(
     template: Annotated[
         str | None,
         typer.Option(
-            metavar="URL|PATH", show_default=False, help="Render another Copier template than gindock's."
+            metavar="URL|PATH",
+            show_default=False,
+            help="Render another Copier template than gindock's.",
         ),
     ] = None,
     ref: Annotated[
@@ -65,7 +72,8 @@ def _new(
         typer.Option(show_default=False, help="Version of the template: a tag, branch or commit."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the answers and the tree of files; write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Print the answers and the tree of files; write nothing."),
     ] = False,
     git: Annotated[
         bool, typer.Option("--git/--no-git", help="Start a git repository with a first commit.")
@@ -104,7 +112,9 @@ def _new(
     if not interactive and directory is None and "service_name" not in given:
         raise BadInputError("name the DIRECTORY to create, e.g. `gindock new myservice --defaults`")
     with project.draft(request) as draft:
-        if not (interactive or defaults) and (missing := project.missing_answers(request, draft.answers)):
+        if not (interactive or defaults) and (
+            missing := project.missing_answers(request, draft.answers)
+        ):
             raise BadInputError(
                 f"there is no terminal to ask on; add --defaults, or answer {', '.join(missing)}"
             )
@@ -129,7 +139,9 @@ def _new(
 
 def _name_of(directory: Path) -> str:
     if not directory.name:
-        raise BadInputError(f"{directory} has no name to give the service; choose another directory")
+        raise BadInputError(
+            f"{directory} has no name to give the service; choose another directory"
+        )
     return directory.name
 
 

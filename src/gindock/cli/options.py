@@ -23,7 +23,7 @@ def parameter(question: Question) -> inspect.Parameter:
         names += "/" + question.option.replace("--", "--no-", 1)
     if question.choices:
         offered = [*question.choices.values(), *([NOTHING] if question.several else [])]
-        kind = StrEnum(question.key, {value: value for value in offered})
+        kind = StrEnum(question.key, {value: value for value in offered})  # type: ignore[misc, no-redef]
     if question.several:
         kind = list[kind]
     return inspect.Parameter(
@@ -47,8 +47,11 @@ def answers(
 
     Raises:
         BadInputError: one is unknown, ill-formed or given twice.
+
     """
-    given = {key: _value(questions, key, value) for key, value in options.items() if value is not None}
+    given = {
+        key: _value(questions, key, value) for key, value in options.items() if value is not None
+    }
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key:

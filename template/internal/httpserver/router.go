@@ -77,10 +77,13 @@ func problems(log *slog.Logger) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		c.Next()
 
-		for _, err := range c.Errors.ByType(gin.ErrorTypePrivate) {
-			log.ErrorContext(c.Request.Context(), "request failed", slog.Any("error", err.Err))
+		status, level := statusOf(c), slog.LevelWarn
+		if status >= http.StatusInternalServerError {
+			level = slog.LevelError
 		}
-		status := statusOf(c)
+		for _, err := range c.Errors.ByType(gin.ErrorTypePrivate) {
+			log.LogAttrs(c.Request.Context(), level, "request failed", slog.Any("error", err.Err))
+		}
 		if c.Writer.Written() || status < http.StatusBadRequest {
 			return
 		}

@@ -71,11 +71,11 @@ func isHex(text string) bool {
 	return strings.Trim(text, "0123456789abcdef") == ""
 }
 
-// newID returns size random bytes in hex. Ids must be unique, not secret.
+// newID returns size random bytes in hex.
 func newID(size int) string {
 	id := make([]byte, size)
 	for i := range id {
-		id[i] = byte(rand.Uint32())
+		id[i] = byte(rand.Uint32()) //nolint:gosec // ids are unique, not secret
 	}
 	return hex.EncodeToString(id)
 }

@@ -1,0 +1,34 @@
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: help test lint bench pins dist clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: $(VENV)/.complete ## Test everything that this machine can; says what it skipped
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+lint: $(VENV)/.complete ## Check format, style and types
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+bench: $(VENV)/.complete ## Measure, and write docs/performance.md (needs root for the Docker engine)
+	$(BIN)/python -m bench
+
+pins: $(VENV)/.complete ## Raise the template's Go modules to current releases (ARGS= only tidies)
+	$(BIN)/python src/tools/pins.py $(or $(ARGS),--refresh)
+
+dist: $(VENV)/.complete ## Build the sdist and the wheel
+	$(BIN)/python -m build
+
+clean: ## Remove what make has made
+	rm -rf $(VENV) .cache dist
+
+$(VENV)/.complete: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable . --group test --group maintain
+	touch $@

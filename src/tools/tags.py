@@ -1,0 +1,24 @@
+"""Tag every release that has no tag yet; run by the release workflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gindock import history
+from gindock.git import git, line
+
+
+def main() -> None:
+    """Tag the releases of the checkout in the current folder, and say which."""
+    checkout = Path.cwd()
+    for release in history.releases(checkout):
+        if (
+            line("rev-parse", "--verify", "--quiet", f"refs/tags/{release.tag}", folder=checkout)
+            is None
+        ):
+            git("tag", release.tag, release.commit, folder=checkout)
+            print(f"{release.tag} {release.commit}")
+
+
+if __name__ == "__main__":
+    main()
