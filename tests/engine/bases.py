@@ -132,4 +132,6 @@ def make(recipe: Path, root: Path, inputs: Sequence[str | Path]) -> None:
     if done.returncode:
         part.unlink(missing_ok=True)
         pytest.fail(f"{recipe.name} exited {done.returncode}\n{done.stdout}", pytrace=False)
+    for old in root.parent.glob(f"{recipe.stem}-*.tar"):
+        old.unlink()  # of an earlier recipe, or an earlier Go
     part.rename(root)

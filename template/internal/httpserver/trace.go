@@ -2,18 +2,19 @@ package httpserver
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"log/slog"
 	"math/rand/v2"
-	"regexp"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 )
 
-const requestIDHeader = "X-Request-ID"
-
-var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+const (
+	requestIDHeader    = "X-Request-ID"
+	requestIDMaxLength = 64
+)
 
 type attrsKey struct{}
 
@@ -25,7 +26,7 @@ func identify(c *gin.Context) {
 		traceID = newID(16)
 	}
 	requestID := c.GetHeader(requestIDHeader)
-	if !requestIDPattern.MatchString(requestID) {
+	if !validRequestID(requestID) {
 		requestID = newID(16)
 	}
 	c.Header(requestIDHeader, requestID)
@@ -60,22 +61,27 @@ func parseTraceparent(header string) string {
 	if len(header) > length && (version == "00" || header[length] != '-') {
 		return ""
 	}
-	if version == "ff" || !isHex(version+traceID+parentID+flags) ||
-		strings.Trim(traceID, "0") == "" || strings.Trim(parentID, "0") == "" {
+	if version == "ff" || !consistsOf(version+traceID+parentID+flags, "0123456789abcdef") ||
+		consistsOf(traceID, "0") || consistsOf(parentID, "0") {
 		return ""
 	}
 	return traceID
 }
 
-func isHex(text string) bool {
-	return strings.Trim(text, "0123456789abcdef") == ""
+func validRequestID(id string) bool {
+	return id != "" && len(id) <= requestIDMaxLength &&
+		consistsOf(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 }
 
-// newID returns size random bytes in hex.
+func consistsOf(text, characters string) bool {
+	return strings.Trim(text, characters) == ""
+}
+
+// newID returns size random bytes in hex; size is a multiple of 8.
 func newID(size int) string {
-	id := make([]byte, size)
-	for i := range id {
-		id[i] = byte(rand.Uint32()) //nolint:gosec // ids are unique, not secret
+	id := make([]byte, 0, size)
+	for len(id) < size {
+		id = binary.BigEndian.AppendUint64(id, rand.Uint64()) //nolint:gosec // ids are unique, not secret
 	}
 	return hex.EncodeToString(id)
 }

@@ -24,7 +24,14 @@ func rename(groups []string, attr slog.Attr) slog.Attr {
 	}
 	switch attr.Key {
 	case slog.TimeKey:
-		return slog.String("timestamp", attr.Value.Time().UTC().Format(timestampFormat))
+		if attr.Value.Kind() == slog.KindTime {
+			return slog.String("timestamp", attr.Value.Time().UTC().Format(timestampFormat))
+		}
+	case slog.LevelKey:
+		// slog would marshal it by reflection.
+		if level, ok := attr.Value.Any().(slog.Level); ok {
+			return slog.String(slog.LevelKey, level.String())
+		}
 	case slog.MessageKey:
 		attr.Key = "message"
 	}

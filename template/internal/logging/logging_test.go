@@ -21,7 +21,7 @@ func TestLinesAreJSON(t *testing.T) {
 	log := New(&output, slog.LevelInfo, traceID).With(slog.String("service", "shop"))
 	ctx := context.WithValue(t.Context(), key{}, "abc")
 	log.DebugContext(ctx, "hidden")
-	log.InfoContext(ctx, "sold", slog.Int("count", 3), slog.Group("buyer", slog.String("msg", "kept")))
+	log.InfoContext(ctx, "sold", slog.String("time", "noon"), slog.Group("buyer", slog.String("msg", "kept")))
 
 	var line map[string]any
 	if err := json.Unmarshal(output.Bytes(), &line); err != nil {
@@ -36,7 +36,7 @@ func TestLinesAreJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"buyer":{"msg":"kept"},"count":3,"level":"INFO","message":"sold","service":"shop","traceId":"abc"}`
+	want := `{"buyer":{"msg":"kept"},"level":"INFO","message":"sold","service":"shop","time":"noon","traceId":"abc"}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The root of a stand-in for alpine: BusyBox as upstream configures it, addgroup and
-# adduser included (Debian's package lacks them), from Debian's source package.
+# The root of a stand-in for alpine: BusyBox from Debian's source package, as upstream
+# configures it, with the addgroup and adduser that Debian's own build lacks.
 # Usage: alpine.sh OUT.tar
 set -euo pipefail
 work=$(mktemp -d)
@@ -19,7 +19,9 @@ $apt source busybox
 
 cd busybox-*/
 make -s defconfig >/dev/null
-sed -i 's/^# CONFIG_STATIC is not set/CONFIG_STATIC=y/' .config
+# Alpine's own range of user ids; upstream's ends at 60000.
+sed -i 's/^# CONFIG_STATIC is not set/CONFIG_STATIC=y/; s/^CONFIG_LAST_ID=.*/CONFIG_LAST_ID=256000/' \
+  .config
 make -s -j"$(nproc)" busybox >"$work/log" 2>&1 || { tail -n 20 "$work/log"; exit 1; }
 
 cd "$work/root"

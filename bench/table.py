@@ -1,0 +1,36 @@
+"""The tables of docs/performance.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def write(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Put a table between the comments `<!-- name -->` and `<!-- /name -->`, and print it.
+
+    Raises:
+        ValueError: the page has no such place.
+
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    text = f"{table}\n\nMeasured on {date.today().isoformat()}: {machine}.\n"
+    page = PAGE.read_text(encoding="utf-8")
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    before, rest = page.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    PAGE.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
+    print(text)
+
+
+def verdict(ratio: float, goal: float) -> str:
+    """Whether `ratio` meets `goal`, for the last column of a table."""
+    return "met" if ratio <= goal else "missed"
