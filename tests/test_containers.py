@@ -229,10 +229,13 @@ def check_api(container: Container) -> None:
 
 
 def check_logs(container: Container) -> None:
-    """Every line is a JSON object with the fields of the standard."""
-    lines = container.output().splitlines()
-    assert lines
-    for line in lines:
+    """On stdout, every line is a JSON object with the fields of the standard."""
+    stdout, stderr = container.streams()
+    # The metrics library says this before main runs, on a machine without pressure metrics.
+    remarks = [line for line in stderr.splitlines() if "disable exposing PSI metrics" not in line]
+    assert remarks == []
+    assert stdout
+    for line in stdout.splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
@@ -448,14 +451,15 @@ def test_only_alpine_has_a_shell(workshop: Workshop, base_image: str) -> None:
 
 
 def test_distroless_holds_one_program(workshop: Workshop) -> None:
-    """Of all files in the image, the only executable one is the service."""
+    """Of all files in the image, the only program is the service."""
     engine = workshop.engine
     with engine.run(workshop.image("distroless", NONE)) as container:
         target = workshop.folder / "image.tar"
         engine.docker("export", f"--output={target}", container.id)
     with tarfile.open(target) as tar:
-        programs = [m.name for m in tar if m.isfile() and m.mode & 0o111]
-    assert [name for name in programs if name != ".dockerenv"] == ["app"]
+        files = [(m.name, tar.extractfile(m)) for m in tar if m.isfile()]
+        programs = [name for name, file in files if file and file.read(4) == b"\x7fELF"]
+    assert programs == ["app"]
 
 
 @pytest.mark.parametrize("chosen", [NONE, ("postgres",)], ids=["none", "postgres"])
@@ -558,9 +562,9 @@ def test_a_root_user_is_refused(workshop: Workshop) -> None:
 
 
 def test_a_wrong_port_is_refused(workshop: Workshop) -> None:
-    """The admin listener on a port that nobody asks; and the API on another, likewise."""
+    """The admin listener on a port that nobody asks."""
     main = "cmd/myservice/main.go"
-    old, new = 'net.Listen("tcp", cfg.AdminAddr)', 'net.Listen("tcp", ":9999")'
+    old, new = '"tcp", cfg.AdminAddr)', '"tcp", ":9999")'
     image = workshop.mutant("distroless", "port", main, old, new)
     with service(workshop, image, *OFTEN, "--health-retries=1") as container:
         assert eventually(lambda: container.state["Health"]["Status"] == "unhealthy", 30)
@@ -569,11 +573,13 @@ def test_a_wrong_port_is_refused(workshop: Workshop) -> None:
             check_api(container)
 
 
-def test_a_foreign_binary_is_refused(workshop: Workshop) -> None:
-    """A binary of another processor does not start."""
-    image = workshop.mutant(
-        "distroless", "arch", "Dockerfile", "GOARCH=$TARGETARCH", "GOARCH=s390x"
+def test_a_wrong_file_is_refused(workshop: Workshop) -> None:
+    """What cannot be executed does not start."""
+    old, new = (
+        "COPY --from=build /app /app",
+        "COPY --from=build --chmod=755 /usr/local/go/VERSION /app",
     )
+    image = workshop.mutant("distroless", "file", "Dockerfile", old, new)
     with service(workshop, image) as container, pytest.raises(AssertionError):
         check_user(container)
 

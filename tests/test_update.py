@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 import releases
-import yaml
 from commands import SCRIPTS, Outcome, gindock
 from releases import AFTER_NEXT, FIX, FIXED, NEXT
 from support import ROOT, run
@@ -20,8 +20,6 @@ LANDED = [release.version for release in history.releases(ROOT)]
 
 def offline(*command: str | Path, cwd: Path, path: Path | None = None) -> Outcome:
     """Run `command` without any network; `path` is put before PATH."""
-    import os
-
     env = {**os.environ, **({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})}
     done = subprocess.run(
         [*releases.offline(), *map(str, command)],
@@ -233,8 +231,6 @@ def test_the_source_works_where_it_is_not_on_the_path(tmp_path: Path) -> None:
 
 def test_many_first_runs_at_once_share_one_cache(tmp_path: Path) -> None:
     scripts = releases.installed(NEXT)
-    import os
-
     env = {**os.environ, "GINDOCK_CACHE_DIR": str(tmp_path / "cache")}
     command = [str(scripts / "git-remote-gindock")]
     runs = [
@@ -257,8 +253,8 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert "GINDOCK_CACHE_DIR" in done.stderr
 
 
-def test_copie_updates_with_the_public_fixture(tmp_path: Path) -> None:
-    """The template updates under pytest-copie as well, between two tags of a plain repository."""
+def test_a_template_repository_updates_under_pytest_copie(tmp_path: Path) -> None:
+    """As a team's tests would have it that hosts the template in a repository of its own."""
     from pytest_copie.plugin import Copie
 
     repository = tmp_path / "template.git"
@@ -270,7 +266,11 @@ def test_copie_updates_with_the_public_fixture(tmp_path: Path) -> None:
     result = copie.copy({"service_name": "svc"}, vcs_ref=f"v{NEXT}")
     assert result.exception is None
     assert result.project_dir is not None
-    assert (
-        yaml.safe_load((result.project_dir / ".copier-answers.yml").read_text())["_commit"]
-        == f"v{NEXT}"
-    )
+    project: Path = result.project_dir
+    assert answers(project)["_commit"] == f"v{NEXT}"
+    git(project, "init", "-q")
+    edits = edit(project)
+    updated = copie.update(result, vcs_ref=f"v{AFTER_NEXT}")
+    assert updated.exception is None
+    assert answers(project)["_commit"] == f"v{AFTER_NEXT}"
+    check_edits(project, edits)

@@ -66,22 +66,25 @@ class Engine:
     own: bool
 
     def docker(
-        self, *args: str, ok: bool = True, stdin: bytes = b"", timeout: float = 900
+        self, *args: str, ok: bool = True, stdin: bytes = b"", apart: bool = False
     ) -> subprocess.CompletedProcess[str]:
-        """Run the client; where `ok`, a failure shows its output. Both streams are in stdout."""
+        """Run the client; where `ok`, a failure shows its output.
+
+        Both streams are in stdout, unless they are wanted `apart`.
+        """
         done = subprocess.run(
             [self.client, *args],
             env={**os.environ, **self.env},
             input=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
+            stderr=subprocess.PIPE if apart else subprocess.STDOUT,
+            timeout=900,
             check=False,
         )
-        output = done.stdout.decode(errors="replace")
+        output, errors = (s.decode(errors="replace") for s in (done.stdout, done.stderr or b""))
         if ok and done.returncode:
-            pytest.fail(f"docker {args} exited {done.returncode}\n{output}", pytrace=False)
-        return subprocess.CompletedProcess(done.args, done.returncode, output)
+            pytest.fail(f"docker {args} exited {done.returncode}\n{output}{errors}", pytrace=False)
+        return subprocess.CompletedProcess(done.args, done.returncode, output, errors)
 
     def version(self) -> str:
         """The version of the daemon."""
@@ -149,6 +152,11 @@ class Container:
     def output(self) -> str:
         """All that it printed."""
         return self.engine.docker("logs", self.id).stdout
+
+    def streams(self) -> tuple[str, str]:
+        """All that it printed, to stdout and to stderr."""
+        done = self.engine.docker("logs", self.id, apart=True)
+        return done.stdout, done.stderr
 
     def get(self, inside: int, path: str) -> Response:
         """GET `path` from a published port."""

@@ -20,7 +20,9 @@ echo 'cache:x:999:1000:Redis:/data:/bin/sh' >>etc/passwd
 rm -rf var/lib/postgresql var/log/* var/cache/*
 install -d -m 1777 -o 70 -g 70 var/lib/postgresql run/postgresql
 install -d -o 999 -g 1000 data
-ln -s /usr/lib/postgresql/*/bin/{initdb,postgres,pg_isready} usr/local/bin/
+for program in usr/lib/postgresql/*/bin/{initdb,postgres,pg_isready}; do
+  ln -s "/$program" usr/local/bin/
+done
 cat >usr/local/bin/postgres-entrypoint <<'ENTRYPOINT'
 #!/bin/sh
 # What the official image makes of POSTGRES_USER, POSTGRES_DB and POSTGRES_PASSWORD[_FILE].
