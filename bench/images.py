@@ -58,7 +58,7 @@ class Bench:
 
     def size(self, name: str, goal: float, **answers: Any) -> list[str]:
         """One row: the image, and the binary's share of it."""
-        source = render(self.folder / re.sub(r"\W+", "-", name), **answers)
+        source = render(self.folder / re.sub(r"\W+", "-", name.lower()), **answers)
         self.build(source)
         image = self.engine.inspect(tag(source))["Size"] / MB
         reference = base_of(source, "BASE_IMAGE")

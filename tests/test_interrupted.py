@@ -20,7 +20,7 @@ from gindock import staging
 
 
 def phase(home: Path, destination: Path) -> str:
-    """How far a killed run had come, told from what it left on the disk."""
+    """How far a run has come, told from what is on the disk."""
     folders = list(home.glob(staging.PREFIX + "*"))
     if (
         destination.is_dir()
@@ -50,16 +50,17 @@ def start(directory: str, cwd: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def moments(count: int, cwd: Path) -> list[float]:
-    """Random moments, in seconds, over the time that one run takes."""
-    cwd.mkdir()
-    began = time.monotonic()
-    assert start("timed", cwd).wait() == 0
-    lasts = time.monotonic() - began
-    # Most of a run is spent on importing Copier and on rendering; its end is what matters.
-    chance = random.Random(7)
-    early, late = (0.1, 0.6), (0.6, 1.05)
-    return [chance.uniform(*(early if n % 4 == 0 else late)) * lasts for n in range(count)]
+#: The phases of a run, in their order.
+PHASES = ["not begun", "staging made", "rendering", "committing", "moving", "placed, not cleared"]
+
+
+def wait_for(wanted: str, process: subprocess.Popen[bytes], home: Path, destination: Path) -> None:
+    """Wait until the run has come as far as the phase `wanted`, or has ended."""
+    while process.poll() is None:
+        found = phase(home, destination)
+        if found not in PHASES or PHASES.index(found) >= PHASES.index(wanted):
+            return
+        time.sleep(0.0005)
 
 
 @pytest.mark.parametrize("into_folder", [False, True], ids=["new folder", "existing folder"])
@@ -68,12 +69,14 @@ def test_killed_at_any_moment_there_is_the_whole_project_or_nothing(
 ) -> None:
     whole = set(tree_of_a_run(tmp_path / "whole"))
     phases: Counter[str] = Counter()
-    for number, moment in enumerate(moments(16, tmp_path / "moments")):
+    chance = random.Random(7)
+    for number, wanted in enumerate(PHASES * 3):
         home = tmp_path / str(number)
         destination = home if into_folder else home / "svc"
         home.mkdir()
         process = start("." if into_folder else "svc", home)
-        time.sleep(moment)
+        wait_for(wanted, process, home, destination)
+        time.sleep(chance.uniform(0, 0.6 if wanted == "not begun" else 0.02))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         found = phase(home, destination)
@@ -88,7 +91,7 @@ def test_killed_at_any_moment_there_is_the_whole_project_or_nothing(
         assert again.code == (2 if found.startswith("placed") else 0), (found, again)
         assert not list(home.rglob(staging.PREFIX + "*")), found
     record_property("killed during", ", ".join(f"{p} {n} times" for p, n in phases.items()))
-    assert len(phases) >= 2, f"the kills hit one phase only: {phases}"
+    assert len(phases) >= 4, f"the kills hit too few phases: {phases}"
 
 
 def tree_of_a_run(folder: Path) -> dict[str, str]:

@@ -67,7 +67,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "deploy": ({"deploy": ["compose"]}, "stop_grace_period"),
     "probes": ({"probes": ["startup"]}, "startupProbe"),
     "datastores": ({"datastores": ["postgres"]}, "DATABASE_URL"),
-    "ci": ({"ci": "gitlab"}, "CI_REGISTRY"),
+    "ci": ({"ci": "gitlab"}, "CI_PIPELINE_SOURCE"),
     "http_port": ({"http_port": 18080}, "18080"),
     "admin_port": ({"admin_port": 19090}, "19090"),
     "liveness_path": ({"liveness_path": "/alive"}, "/alive"),

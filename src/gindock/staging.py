@@ -103,7 +103,7 @@ def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
     """
     home = Path(tempfile.gettempdir()) if elsewhere else nearest_folder(destination)
     if not elsewhere:
-        _clear(home, destination)
+        _clear(destination)
     check_free(destination)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
     try:
@@ -200,14 +200,15 @@ def _take(lock: IO[str]) -> bool:
     return True
 
 
-def _clear(home: Path, destination: Path) -> None:
-    """Clear what killed runs left in `home`, and what the last of them had moved."""
-    for folder in home.glob(PREFIX + "*"):
+def _clear(destination: Path) -> None:
+    """Clear what killed runs left, and what the last of them had moved into `destination`."""
+    # Which of the folders above had existed when a run was killed, it took with it.
+    for folder in _leftovers(destination):
         try:
             with (folder / _LOCK).open("r+") as lock:
                 if not _take(lock):
                     continue  # A run is under way.
-                if home == destination:
+                if folder.parent == destination:
                     _take_back(folder, destination)
                 shutil.rmtree(folder, ignore_errors=True)
         except FileNotFoundError:
@@ -217,6 +218,12 @@ def _clear(home: Path, destination: Path) -> None:
                     folder.rmdir()
         except PermissionError:
             continue
+
+
+def _leftovers(destination: Path) -> Iterator[Path]:
+    for home in (destination, *destination.parents):
+        with suppress(OSError):
+            yield from list(home.glob(PREFIX + "*"))
 
 
 def _take_back(folder: Path, destination: Path) -> None:
