@@ -47,7 +47,8 @@ def checkout(tmp_path: Path) -> Path:
 
 def refs(repository: Path) -> str:
     """The branches and tags of `repository` with what they point to."""
-    return run(["git", "for-each-ref", "--format=%(refname) %(objectname)"], repository).stdout
+    command = ["git", f"--git-dir={repository}", "for-each-ref"]
+    return run([*command, "--format=%(refname) %(objectname)"], repository).stdout
 
 
 def written(checkout: Path, folder: Path) -> Path:
@@ -113,6 +114,7 @@ def test_every_kind_of_clone_gives_the_same_commits(checkout: Path, tmp_path: Pa
         {"i18n.commitEncoding": "ISO-8859-1", "core.compression": "9"},
         {"core.autocrlf": "true", "core.quotepath": "false"},
         {"init.defaultBranch": "trunk", "core.logAllRefUpdates": "always"},
+        {"safe.bareRepository": "explicit"},
         {"log.showSignature": "true", "log.date": "iso", "color.ui": "always"},
     ],
     ids=lambda s: ",".join(s),
@@ -125,6 +127,14 @@ def test_the_users_git_settings_change_nothing(
     for number, (key, value) in enumerate(settings.items()):
         monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
         monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    assert refs(written(checkout, tmp_path / "again")) == expected
+
+
+def test_another_object_format_changes_nothing(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = refs(written(checkout, tmp_path))
+    monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
     assert refs(written(checkout, tmp_path / "again")) == expected
 
 

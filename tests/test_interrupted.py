@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import random
 import signal
@@ -153,6 +155,26 @@ def test_killed_while_moving_a_file_added_since_is_kept(tmp_path: Path) -> None:
     done = gindock("new", ".", "-y", cwd=folder)
     assert done.code == 2
     assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_killed_while_moving_any_next_run_takes_it_back(tmp_path: Path) -> None:
+    folder = tmp_path / "svc"
+    killed_while_moving(folder, after=6)
+    assert gindock("new", "sub", "-y", "--no-git", cwd=folder).code == 0
+    assert [p.name for p in folder.iterdir()] == ["sub"]
+
+
+def test_a_forged_journal_reaches_nothing_outside(tmp_path: Path) -> None:
+    folder = tmp_path / "svc"
+    killed_while_moving(folder, after=6)
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    journal = next(folder.glob(staging.PREFIX + "*")) / "journal.json"
+    forged = json.loads(journal.read_text())
+    forged["files"]["../victim.txt"] = hashlib.sha256(b"mine").hexdigest()
+    journal.write_text(json.dumps(forged))
+    assert gindock("new", ".", "-y", cwd=folder).code == 1
+    assert victim.read_text() == "mine"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

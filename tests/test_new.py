@@ -258,11 +258,17 @@ def test_with_every_answer_given_no_terminal_is_needed(tmp_path: Path) -> None:
 
 
 REFUSALS: dict[str, tuple[list[str], str]] = {
-    "bad name": (["new", "My_Service", "-y"], "'My_Service' cannot name a service"),
-    "reserved name": (["new", "vendor", "-y"], "'vendor' cannot name a service"),
+    "bad name": (
+        ["new", "My_Service", "-y"],
+        "--service-name: use lower-case letters, digits and hyphens",
+    ),
+    "reserved name": (
+        ["new", "vendor", "-y"],
+        "--service-name: choose another name; 'vendor' means something else to Go",
+    ),
     "name escapes": (
         ["new", "svc", "--service-name", "../x", "-y"],
-        "--service-name: '../x' cannot name a service",
+        "--service-name: use lower-case letters, digits and hyphens",
     ),
     "root": (["new", "/", "-y"], "/ has no name"),
     "no directory": (["new", "-y"], "name the DIRECTORY"),
@@ -312,7 +318,7 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
     ),
     "no template": (
         ["new", "svc", "--template", "./gone", "-y"],
-        "Local template must be a directory",
+        "--template: there is no folder ./gone",
     ),
     "no version": (["new", "svc", "--ref", "v99.99", "-y"], "the template has no version 'v99.99'"),
     "unknown option": (["new", "svc", "--colour"], "No such option: --colour"),
@@ -405,6 +411,82 @@ def test_another_template_is_rendered_with_its_own_answers(tmp_path: Path) -> No
     assert done.code == 2
     assert "shape" in done.stderr
     assert not (tmp_path / "out2").exists()
+
+
+def test_another_templates_secret_answers_are_taken_and_open_ones_fail(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "copier.yml").write_text(
+        "token: {type: str, secret: true, default: x}\nname: {type: str}\n"
+    )
+    (other / "file.txt.jinja").write_text("{{ token }} {{ name }}\n")
+    given = ["--template", "other", "-d", "token=secret"]
+    done = gindock("new", "out", *given, "-d", "name=shop", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    assert (tmp_path / "out" / "file.txt").read_text() == "secret shop\n"
+    for arguments in (
+        ["out2", *given],
+        ["out2", *given, "-y"],
+        ["out2", *given, "-d", "x=y", "-y"],
+    ):
+        done = gindock("new", *arguments, cwd=tmp_path)
+        assert done.code == 2, done
+        assert not (tmp_path / "out2").exists()
+
+
+def test_a_template_with_uncommitted_changes_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    run(["git", "init", "-q", other], tmp_path)
+    (other / "copier.yml").write_text("a: {type: str, default: x}\n")
+    git(other, "add", "-A")
+    git(other, "commit", "-qm", "x")
+    (other / "copier.yml").write_text("b: {type: str, default: x}\n")
+    done = gindock("new", "out", "--template", "other", "-y", cwd=tmp_path)
+    assert done.code == 2
+    assert "uncommitted changes" in done.stderr
+
+
+def test_the_repository_of_a_hook_is_left_alone(tmp_path: Path) -> None:
+    """Git sets these in hooks; Copier's git would write into the user's index."""
+    repository = tmp_path / "repository"
+    run(["git", "init", "-q", repository], tmp_path)
+    (repository / "staged").write_text("mine")
+    git(repository, "add", "staged")
+    env = {
+        "GIT_DIR": str(repository / ".git"),
+        "GIT_INDEX_FILE": str(repository / ".git" / "index"),
+        "GIT_WORK_TREE": str(repository),
+    }
+    done = gindock("new", "svc", "-y", cwd=tmp_path, env=env)
+    assert done.code == 0, done.stderr
+    assert git(repository, "diff", "--cached", "--name-only") == "staged"
+    assert git(tmp_path / "svc", "rev-list", "--count", "HEAD") == "1"
+
+
+def test_global_ignores_do_not_hold_files_back(tmp_path: Path) -> None:
+    (tmp_path / "ignores").write_text("*.sum\ndeploy/\n")
+    env = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "core.excludesFile",
+        "GIT_CONFIG_VALUE_0": str(tmp_path / "ignores"),
+    }
+    assert gindock("new", "svc", "-y", cwd=tmp_path, env=env).code == 0
+    committed = git(tmp_path / "svc", "ls-tree", "-r", "--name-only", "HEAD").splitlines()
+    assert set(committed) == set(tree(tmp_path / "svc"))
+
+
+def test_without_git_it_says_so(tmp_path: Path) -> None:
+    done = gindock("new", "svc", "-y", cwd=tmp_path, env={"PATH": str(tmp_path)})
+    assert done.code == 1
+    assert "git is not installed" in done.stderr
+
+
+def test_the_command_keeps_what_was_said(tmp_path: Path) -> None:
+    done = gindock("new", "-y", "--no-git", "--", "-svc", cwd=tmp_path)
+    assert done.code == 2, "the name is refused"
+    given = ["--service-name", "svc", "-y", "--no-git", "--json"]
+    result = json.loads(gindock("new", *given, "--", "-dir", cwd=tmp_path).stdout)
+    assert result["command"] == "gindock new ./-dir --no-git --service-name svc --defaults"
 
 
 def test_a_template_that_runs_commands_is_refused(tmp_path: Path) -> None:

@@ -138,10 +138,10 @@ def test_what_is_spelled_is_parsed_again(question: Question) -> None:
 
 
 REFUSED: dict[str, list[Any]] = {
-    "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "ünï", "9lives", ".git/hooks"],
+    "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "default", "kube-system", "ünï", "9lives", ".git/hooks"],
     "description": ["", " ", "two\nlines", "tab\there", "x" * 201, "bell\x07", "back\\slash"],
     "module_path": ["", "myservice", "Github.com/acme/x", "github.com/acme/", "github.com//x", "github.com/../x", "github.com/acme/x y", "github.com/acme/x;", "https://github.com/acme/x", "github.com/acme/x\n", "a.b/v1", "a.b/x/v0", "a.b/x/v01", "a.b/con", "a.b/x.", "a.b/vendor/x", "gopkg.in/x.v1", "/a.b/x", "a.b/-x/[[ y ]]"],
-    "registry": ["", "acme", "https://ghcr.io/acme", "ghcr.io/Acme", "ghcr.io/", "ghcr.io//x", "ghcr.io/acme:tag", "host:0/x", "host:70000/x", "ghcr.io/a b", "ghcr.io/acme\n", "-h.io/x"],
+    "registry": ["", "acme", "ghcr.io", "https://ghcr.io/acme", "ghcr.io/Acme", "ghcr.io/", "ghcr.io//x", "ghcr.io/acme:tag", "host:0/x", "host:70000/x", "ghcr.io/a b", "ghcr.io/acme\n", "-h.io/x"],
     "http_port": [0, 80, 1023, 65536, -1],
     "admin_port": [0, 8080, 70000],
     "liveness_path": ["", "healthz", "/", "/a b", "/A", "/metrics", "/health", "/version", "/x?y", "/:id", "/a/", "//a"],
@@ -216,13 +216,14 @@ NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 @given(st.one_of(st.text(max_size=60), st.from_regex(NAME, fullmatch=True), st.from_regex(NAME)))
 @example("abc\n")
 def test_fuzzed_names_are_taken_exactly_when_they_match(name: str) -> None:
-    reserved = name in ("vendor", "internal", "testdata")
+    reserved = name in ("vendor", "internal", "testdata", "default") or name.startswith("kube-")
     assert (refusal(service_name=name) is None) == (bool(NAME.fullmatch(name)) and not reserved)
 
 
 @FUZZ
 @given(st.from_regex(r"[a-z0-9-]{1,12}\.[a-z]{2,3}(/[A-Za-z0-9._~-]{1,12}){0,4}", fullmatch=True))
 @example("github.com/~")
+@example("github.com/acme-/x")
 @example("gitlab.com/_._/x")
 def test_any_module_path_that_is_taken_leads_to_a_valid_registry(module_path: str) -> None:
     said = refusal(module_path=module_path)

@@ -121,7 +121,7 @@ def test_customise_opens_the_rest(wizard: Terminal, tmp_path: Path) -> None:
 def test_a_bad_answer_is_refused_at_its_question(wizard: Terminal) -> None:
     wizard.answer(QUESTIONS[0])
     wizard.answer("Go module path", "\x15no module" + ENTER)
-    wizard.wait_for("is no Go module path")
+    wizard.wait_for("start with a host, e.g. github.com/acme/myservice")
 
 
 def test_cancel_leaves_nothing(wizard: Terminal, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from gindock.errors import UserError
 
 # What ties a git process to a repository (`git rev-parse --local-env-vars`): git sets these
 # for hooks and remote helpers, and they would point ours at the wrong repository.
-_REPOSITORY_VARIABLES = (
+REPOSITORY_VARIABLES = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_DIR",
@@ -28,13 +29,22 @@ _REPOSITORY_VARIABLES = (
 )
 
 
+_MISSING = "git is not installed; install it and run the command again"
+
+
 class GitError(UserError):
     """A git command that failed, with git's own words."""
 
 
+def check_installed() -> None:
+    """Raise a `GitError` where there is no git; Copier would report something else."""
+    if shutil.which("git") is None:
+        raise GitError(_MISSING)
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment, free of another git's repository, with `extra` added."""
-    env = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
+    env = {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}
     return {**env, "LC_ALL": "C", **(extra or {})}
 
 
@@ -62,16 +72,17 @@ def git(
     except FileNotFoundError as error:
         if error.filename != "git":
             raise
-        raise GitError("git is not installed; install it and run the command again") from None
+        raise GitError(_MISSING) from None
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-        raise GitError(f"git {arguments[0]} failed: {words}")
+        name = next(str(a) for a in arguments if not str(a).startswith("-") and "=" not in str(a))
+        raise GitError(f"git {name} failed: {words}")
     return done.stdout
 
 
 def line(*arguments: str | Path, folder: Path) -> str | None:
     """The one line that a git command prints, or None where it fails or prints nothing."""
     try:
-        return git(*arguments, folder=folder).decode(errors="replace").strip() or None
+        return os.fsdecode(git(*arguments, folder=folder)).rstrip("\n") or None
     except GitError:
         return None

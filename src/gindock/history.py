@@ -112,12 +112,13 @@ def write_repository(checkout: Path, repository: Path, *, work_tree: bool = Fals
     if not snapshots:
         raise UserError(f"{checkout} holds no release yet: every commit has version {_NO_RELEASE}")
     repository.mkdir(parents=True)
-    git("init", "--quiet", "--bare", "--template=", ".", folder=repository)
-    git("symbolic-ref", "HEAD", "refs/heads/main", folder=repository)
+    # Whatever GIT_DEFAULT_HASH says: the commit ids are to be the same everywhere.
+    git("init", "--quiet", "--bare", "--template=", "--object-format=sha1", ".", folder=repository)
+    bare(repository, "symbolic-ref", "HEAD", "refs/heads/main")
     stream = b"".join(_fast_import(snapshots))
-    git("fast-import", "--quiet", "--date-format=raw", folder=repository, stdin=stream)
+    bare(repository, "fast-import", "--quiet", "--date-format=raw", stdin=stream)
     # A blobless clone, as Copier may make one, needs the server's leave.
-    git("config", "uploadpack.allowFilter", "true", folder=repository)
+    bare(repository, "config", "uploadpack.allowFilter", "true")
 
 
 def write_bundle(checkout: Path, bundle: Path) -> None:
@@ -126,13 +127,22 @@ def write_bundle(checkout: Path, bundle: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder, "history.git")
         write_repository(checkout, repository)
-        git("bundle", "create", "--quiet", bundle, "HEAD", "main", "--tags", folder=repository)
+        bare(
+            repository,
+            "bundle",
+            "create",
+            "--quiet",
+            str(bundle.absolute()),
+            "HEAD",
+            "main",
+            "--tags",
+        )
 
 
 def unpack_bundle(bundle: Path, repository: Path) -> None:
     """Make the bare `repository` that `bundle` was written from."""
     git("clone", "--quiet", "--mirror", "--template=", bundle, repository, folder=bundle.parent)
-    git("config", "uploadpack.allowFilter", "true", folder=repository)
+    bare(repository, "config", "uploadpack.allowFilter", "true")
 
 
 def bundle_head(bundle: Path) -> tuple[str, str]:
@@ -162,6 +172,11 @@ def export(repository: Path, folder: Path) -> None:
         folder=folder,
     )
     shutil.rmtree(folder / ".git", ignore_errors=True)
+
+
+def bare(repository: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
+    """Run git on a bare repository; named, because of `safe.bareRepository=explicit`."""
+    return git(f"--git-dir={repository.absolute()}", *arguments, folder=repository, stdin=stdin)
 
 
 def _git(checkout: Path, *arguments: str, stdin: bytes | None = None) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -13,11 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gindock.errors import BadInputError
-from gindock.git import GitError, git, line
+from gindock.git import GitError, check_installed, git, line
 from gindock.questions import Questions
 from gindock.source import Source
 from gindock.staging import PREFIX as STAGING_PREFIX
-from gindock.staging import Staging, is_fresh_repository, nearest_folder, staging
+from gindock.staging import Staging, check_free, is_fresh_repository, nearest_folder, staging
 
 _MODULE_PATH = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
@@ -33,9 +34,14 @@ class Request:
     template: Source
     questions: Questions | None
     """None for another template than gindock's own."""
+    asked_ref: str | None
+    """The version of the template that the user named."""
     given: Mapping[str, Any]
     defaults: bool
-    """Answer every other question by its default instead of asking."""
+    """Answer every other question by its default."""
+    interactive: bool
+    """There is a terminal to ask on; without one and without `defaults`, an open question fails."""
+    with_git: bool = True
     preview: bool = False
     """Draft only, away from the destination."""
 
@@ -74,10 +80,15 @@ class Draft:
     _known: Mapping[str, Any]
     _project: Path = field(init=False)
     _recorded: Mapping[str, Any] = field(init=False)
+    _chosen_of: Mapping[str, Any] | None = field(init=False, default=None)
+    _chosen_cache: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         """Render, asking the questions that are open."""
-        self._render(data=self.request.given, defaults=self.request.defaults)
+        # Gindock's own template is rendered all the same, which tells what was left open.
+        own = self.request.questions is not None
+        defaults = self.request.defaults or (own and not self.request.interactive)
+        self._render(data=self.request.given, defaults=defaults)
         self._refuse_unused(self.request.given)
 
     @property
@@ -90,10 +101,10 @@ class Draft:
 
     @property
     def shown_answers(self) -> dict[str, Any]:
-        """The answers to what was asked or given; the others are at their defaults."""
+        """The answers to what was asked, given or chosen; the others are at their defaults."""
         if self.request.questions is None:
             return self.answers
-        shown = {*self._asked(), *self.request.given}
+        shown = {*self._asked(), *self.request.given, *self._chosen}
         return {key: value for key, value in self.answers.items() if key in shown}
 
     @property
@@ -118,7 +129,7 @@ class Draft:
         name = self.answers.get("service_name")
         if name is None:
             raise BadInputError("this template names no service; name the DIRECTORY to create")
-        return Path.cwd() / str(name)
+        return _directory_named(name)
 
     def change(self, key: str) -> None:
         """Ask the question `key` once more, then those that its new answer opens.
@@ -130,19 +141,27 @@ class Draft:
 
         """
         before = self._project, self._recorded
-        kept = {k: v for k, v in self._chosen.items() if k != key}
-        open_before = self._asked()
+        given = {k: v for k, v in self.request.given.items() if k in self.answers}
+        kept = {k: v for k, v in {**given, **self._chosen}.items() if k != key}
+        settled = {*self._asked(), *kept, key}
         try:
             self._render(data=kept, ask=[key], suggestions={key: self.answers[key]}, defaults=True)
-            opened = [k for k in self._asked() if k not in {*open_before, *kept, key}]
-            if opened:
-                self._render(data={**kept, key: self.answers[key]}, ask=opened, defaults=True)
+            asked = [key]
+            while opened := [k for k in self._asked() if k not in settled]:
+                kept |= {k: self.answers[k] for k in asked}
+                self._render(data=kept, ask=opened, defaults=True)
+                asked = opened
+                settled |= {*opened}
         except Exception:
             self._project, self._recorded = before
             raise
 
-    def create(self, *, with_git: bool) -> Created:
-        """Put the project at its destination, with a first commit where `with_git`.
+    def check_destination(self) -> None:
+        """Raise a `BadInputError` where the destination is not free."""
+        check_free(self.destination)
+
+    def create(self) -> Created:
+        """Put the project at its destination, with a first commit unless told otherwise.
 
         Raises:
             UserError: the destination is no longer free.
@@ -151,12 +170,19 @@ class Draft:
         destination, files, command = self.destination, self.files, self.command
         self._staging.destination = destination
         commit = warning = None
-        if with_git and not _inside_work_tree(destination):
+        fresh = is_fresh_repository(destination)
+        around = _inside_work_tree(destination)
+        if self.request.with_git and not around:
             git("init", "--quiet", "--initial-branch=main", ".", folder=self._project)
             commit, warning = _commit(self._project, self.version)
         self._staging.place(self._project)
-        if with_git and is_fresh_repository(destination):
+        if self.request.with_git and fresh:
             commit, warning = _commit(destination, self.version)
+        elif self.request.with_git and around:
+            warning = (
+                "a git repository is around it, so nothing was committed; CI runs only from the "
+                "root of a repository"
+            )
         return Created(destination, files, self.answers, self.version, commit, warning, command)
 
     @cached_property
@@ -169,11 +195,13 @@ class Draft:
         """The command that creates this project without a question."""
         arguments = ["gindock", "new"]
         if self.request.directory is not None:
-            arguments.append(self.request.spelled)
+            arguments.append(spelled_path(self.request.spelled))
+        if self.request.asked_ref:
+            arguments += ["--ref", self.request.asked_ref]
+        if not self.request.with_git:
+            arguments.append("--no-git")
         if self.request.questions is None:
             arguments += ["--template", self.request.template.url]
-            if self.request.template.ref:
-                arguments += ["--ref", self.request.template.ref]
             for key, value in self.answers.items():
                 arguments += ["-d", f"{key}={_spelled(value)}"]
         else:
@@ -187,14 +215,18 @@ class Draft:
         """The answers that the user chose: those that are no default of theirs."""
         if self.request.questions is None:
             return self.answers
-        return self._minimal(self._known, own=True)
+        if self._chosen_of is not self._recorded:
+            self._chosen_cache = self._minimal(self._known, own=True)
+            self._chosen_of = self._recorded
+        return self._chosen_cache
 
     @property
     def _differing(self) -> dict[str, Any]:
         """The answers that differ from the template's defaults, or from the user's own."""
         from gindock import rendering
 
-        differing = dict(self.request.given) if self.request.defaults else self._chosen
+        given = {k: v for k, v in self.request.given.items() if k in self.answers}
+        differing = {**given, **self._chosen} if self.request.interactive else given
         if self._known or rendering.own_defaults():
             differing = {**differing, **self._minimal({}, own=False)}
         return {key: value for key, value in self.answers.items() if key in differing}
@@ -227,18 +259,27 @@ class Draft:
             project,
             data={**self._known, **data},
             defaults=defaults,
+            on_a_terminal=self.request.interactive,
             **options,
         )
         self._project, self._recorded = project, recorded
 
     def _refuse_unused(self, given: Mapping[str, Any]) -> None:
-        for key in given:
-            if key not in self.answers:
-                question = self.request.questions and self.request.questions.by_key.get(key)
-                name = question.option if question else f"-d {key}"
+        unused = [key for key in given if key not in self.answers]
+        if self.request.questions is not None:
+            for key in unused:
                 raise BadInputError(
-                    f"{name} does not apply: the other answers rule its question out"
+                    f"{self.request.questions.by_key[key].option} does not apply: "
+                    "the other answers rule its question out"
                 )
+        if not unused:
+            return
+        # What is recorded leaves secret questions out, and a template may record nothing at all.
+        from gindock import rendering
+
+        for key in unused:
+            if key not in rendering.declared_questions(self.request.template):
+                raise BadInputError(f"-d {key}: this template has no such question")
 
 
 @contextmanager
@@ -250,7 +291,10 @@ def draft(request: Request) -> Iterator[Draft]:
         UserError: the template cannot be had.
 
     """
-    directory = request.directory or _directory_of_service(request.given)
+    check_installed()
+    directory = request.directory
+    if directory is None and "service_name" in request.given:
+        directory = _directory_named(request.given["service_name"])
     with staging(directory or Path.cwd() / "service", elsewhere=request.preview) as folder:
         yield Draft(request, folder, _known(directory, request))
 
@@ -283,8 +327,15 @@ def module_path_of(remote: str) -> str | None:
     return module if _MODULE_PATH.fullmatch(module) else None
 
 
-def _directory_of_service(given: Mapping[str, Any]) -> Path | None:
-    return Path.cwd() / given["service_name"] if "service_name" in given else None
+def spelled_path(path: str) -> str:
+    """`path`, such that no command takes it for an option."""
+    return f"./{path}" if path.startswith("-") else path
+
+
+def _directory_named(name: object) -> Path:
+    if not re.fullmatch(r"[\w][\w .-]*", str(name)):
+        raise BadInputError(f"--service-name: {name!r} cannot name a directory; name the DIRECTORY")
+    return Path.cwd() / str(name)
 
 
 def _known(directory: Path | None, request: Request) -> dict[str, Any]:
@@ -293,11 +344,11 @@ def _known(directory: Path | None, request: Request) -> dict[str, Any]:
         return {}
     folder = nearest_folder(directory or Path.cwd())
     remote = line("remote", "get-url", "origin", folder=folder)
-    root = line("rev-parse", "--show-toplevel", folder=folder)
-    if not remote or not root or not (module := module_path_of(remote)):
+    if not remote or not (module := module_path_of(remote)):
         return {}
-    inside = (directory or Path.cwd() / "service").resolve().relative_to(Path(root).resolve())
-    module = "/".join([module, *inside.parts])
+    above = line("rev-parse", "--show-prefix", folder=folder) or ""
+    below = (directory or Path.cwd() / "service").relative_to(folder)
+    module = "/".join([module, *Path(above).parts, *below.parts])
     return {"remote_module_path": module} if _MODULE_PATH.fullmatch(module) else {}
 
 
@@ -309,7 +360,11 @@ def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
     """Commit everything in `project`; returns the commit id, or a warning and what to run."""
     message = f"Create the service with gindock {version}"
     try:
-        git("add", "--all", "--", ".", f":(exclude){STAGING_PREFIX}*", folder=project)
+        # By force: the user's global ignores are not about what a template renders.
+        git("add", "--all", "--force", "--", ".", f":(exclude){STAGING_PREFIX}*", folder=project)
+    except GitError as error:
+        return None, f"{error}; nothing is committed"
+    try:
         # Without this, git would make up an author from the machine's name.
         git(
             "-c",
@@ -332,4 +387,4 @@ def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
 
 
 def _spelled(value: Any) -> str:
-    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list) else str(value)
+    return value if isinstance(value, str) else json.dumps(value)

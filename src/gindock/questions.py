@@ -47,13 +47,16 @@ class Question:
             raise BadInputError(f"{self.option}: {error}") from None
 
     def _parse(self, text: str) -> Any:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("the answer is no valid UTF-8") from None
         if self.several:
-            values = (
-                [] if text in ("", NOTHING) else [v.strip() for v in text.strip("[]").split(",")]
-            )
+            listed = text.strip("[] ")
+            values = [] if listed in ("", NOTHING) else [v.strip() for v in listed.split(",")]
             for value in values:
                 self._check_choice(value)
-            return [value for value in values if value]
+            return values
         if self.choices:
             self._check_choice(text)
         elif self.type == "int":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import sysconfig
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,20 @@ import copier
 import yaml
 from copier.errors import (
     CopierError,
+    DirtyLocalWarning,
     InteractiveSessionError,
     UnsafeTemplateError,
     UserMessageError,
 )
+from jinja2 import TemplateError
 from plumbum import ProcessExecutionError, local
 
 from gindock import source
 from gindock.errors import BadInputError, UserError
+from gindock.git import git
 from gindock.source import Source
 
+_ANSWERS_FILE = ".copier-answers.yml"
 _ANSWERS_FILES = ".copier-answers*.y*ml"
 _ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
 _REFUSED = re.compile(
@@ -44,11 +49,12 @@ def render(
     data: Mapping[str, Any],
     ask: Sequence[str] = (),
     defaults: bool,
+    on_a_terminal: bool,
     suggestions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Render `template` into `destination` and return the answers that it recorded.
 
-    `data` is answered; without `defaults`, Copier asks the rest on the terminal; with them, only
+    `data` is answered; without `defaults`, Copier asks the rest `on_a_terminal`; with them, only
     the questions in `ask`. `suggestions` are defaults that go before the template's own.
 
     Raises:
@@ -57,7 +63,8 @@ def render(
         KeyboardInterrupt: the user left a question with Ctrl-C.
 
     """
-    with _copier():
+    settings = _settings()
+    with _copier(own=template.embedded), nullcontext() if on_a_terminal else _nobody_to_ask():
         copier.run_copy(
             template.url,
             destination,
@@ -66,9 +73,32 @@ def render(
             defaults=defaults,
             user_defaults=dict(suggestions or {}),
             vcs_ref=template.ref,
+            settings=settings,
             quiet=True,
         )
     return recorded(destination)
+
+
+def declared_questions(template: Source) -> set[str]:
+    """The keys in the `copier.yml` of another template, which git fetches once more for this.
+
+    Raises:
+        UserError: the template cannot be had, or its `copier.yml` cannot be read by itself.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="gindock-") as name:
+        folder = Path(template.url)
+        if not folder.is_dir():
+            folder = Path(name, "template")
+            url = re.sub(r"\Agh:/*", "https://github.com/", template.url.removeprefix("git+"))
+            url = re.sub(r"\Agl:/*", "https://gitlab.com/", url)
+            git("clone", "--quiet", "--depth=1", "--", url, folder, folder=Path(name))
+        try:
+            file = next(folder.glob("copier.y*ml"))
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            return {str(key) for key in content}
+        except (StopIteration, yaml.YAMLError, ValueError, TypeError) as error:
+            raise UserError("the template's questions cannot be read; leave -d out") from error
 
 
 def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
@@ -93,7 +123,7 @@ def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
                 Path(folder, "answers"),
                 data=dict(data),
                 defaults=True,
-                settings=copier.load_settings() if own else copier.Settings(),
+                settings=_settings() if own else copier.Settings(),
                 quiet=True,
             )
         return recorded(Path(folder, "answers"))
@@ -115,10 +145,11 @@ def update(project: Path, *, defaults: bool) -> None:
 
 def recorded(project: Path) -> dict[str, Any]:
     """What the answers file of `project` records, Copier's own entries included."""
-    for file in sorted(project.glob(_ANSWERS_FILES)):
+    usual = project / _ANSWERS_FILE
+    for file in [usual] if usual.is_file() else sorted(project.glob(_ANSWERS_FILES)):
         try:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError):
+        except (yaml.YAMLError, ValueError):
             content = None
         if not isinstance(content, dict):
             raise UserError(f"{file} is no valid answers file; restore it from git")
@@ -133,21 +164,38 @@ def own_defaults() -> Mapping[str, Any]:
         UserError: that file cannot be read.
 
     """
-    with _copier():
-        return copier.load_settings().defaults
+    return _settings().defaults
+
+
+def _settings() -> copier.Settings:
+    """The user's settings of Copier; see `own_defaults`."""
+    try:
+        return copier.load_settings()
+    except (CopierError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"Copier's settings file cannot be read ({reason}); mend it") from error
 
 
 @contextmanager
-def _copier() -> Iterator[None]:
-    """Run Copier with the template's source within git's reach, and its errors as ours."""
+def _copier(*, own: bool = True) -> Iterator[None]:
+    """Run Copier with the template's source within git's reach, and its errors as ours.
+
+    `own` tells that the template is gindock's.
+    """
     with (
         warnings.catch_warnings(),
         # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
         local.env(PATH=os.pathsep.join([*_helper_folders(), os.environ.get("PATH", os.defpath)])),
     ):
         warnings.simplefilter("ignore")
+        warnings.simplefilter("error", DirtyLocalWarning)
         try:
             yield
+        except DirtyLocalWarning:
+            raise BadInputError(
+                "the template has uncommitted changes, and what is rendered from them could never "
+                "be updated; commit them first"
+            ) from None
         except InteractiveSessionError:
             raise BadInputError(
                 "there is no terminal to ask on; add --defaults, or an option for each question"
@@ -158,13 +206,30 @@ def _copier() -> Iterator[None]:
                 f"{features} gindock runs no template's own commands; use `copier copy --trust`"
             ) from None
         except ProcessExecutionError as error:
-            raise _git_failure(error) from error
+            raise _git_failure(error, own=own) from error
         except UserMessageError as error:
             raise UserError(str(error)) from error
         except (CopierError, ValueError, TypeError, yaml.YAMLError) as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise _translated(error) from error
+        except (ArithmeticError, LookupError, AttributeError, TemplateError) as error:
+            # Raised within a template's or a setting's own expressions.
+            raise UserError(
+                f"an expression of the template, or of Copier's settings file, failed: {error}"
+            ) from error
+
+
+@contextmanager
+def _nobody_to_ask() -> Iterator[None]:
+    """Let a question fail at once, unseen, whatever standard input and output are."""
+    stdin = sys.stdin
+    with Path(os.devnull).open() as nothing, redirect_stdout(io.StringIO()):
+        sys.stdin = nothing
+        try:
+            yield
+        finally:
+            sys.stdin = stdin
 
 
 def _translated(error: Exception) -> UserError:
@@ -177,13 +242,17 @@ def _translated(error: Exception) -> UserError:
     return BadInputError(text or type(error).__name__)
 
 
-def _git_failure(error: ProcessExecutionError) -> UserError:
+def _git_failure(error: ProcessExecutionError, *, own: bool) -> UserError:
     lines = [line.strip() for line in str(error.stderr).splitlines() if line.strip()]
     words = next((each for each in lines if each.startswith(("fatal:", "error:", "gindock:"))), "")
     if unknown := re.search(r"invalid reference: (.*)", words):
         return _no_version(unknown[1])
+    ours = next((each for each in lines if each.startswith("gindock: ")), "")
+    if ours:
+        return UserError(ours.removeprefix("gindock: "))
     said = words or " ".join(lines[-1:]) or f"exit code {error.retcode}"
-    return UserError(f"git could not fetch the template ({said}); check the address")
+    hint = "try again" if own else "check its address"
+    return UserError(f"git could not fetch the template ({said}); {hint}")
 
 
 def _no_version(ref: str) -> UserError:

@@ -13,7 +13,7 @@ import platformdirs
 
 from gindock import history
 from gindock.errors import UserError
-from gindock.git import line
+from gindock.git import GitError
 
 #: What a rendered project records as its source; git hands it to `git-remote-gindock`.
 URL = "git+gindock::template"
@@ -73,10 +73,11 @@ def is_development(tag: str) -> bool:
 
 def known(tag: str) -> bool:
     """Whether the template's history holds the version `tag`; raises as `embedded` does."""
-    return (
-        line("rev-parse", "--verify", "--quiet", f"refs/tags/{tag}", folder=repository())
-        is not None
-    )
+    try:
+        history.bare(repository(), "rev-parse", "--verify", "--quiet", f"refs/tags/{tag}")
+    except GitError:
+        return False
+    return True
 
 
 def repository() -> Path:

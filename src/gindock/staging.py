@@ -11,24 +11,24 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from gindock.errors import BadInputError, UserError
 from gindock.git import line
 
 try:
     import fcntl
-except ImportError:  # Windows, where an open file cannot be removed: the lock holds by itself.
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 #: How the names of staging folders begin.
 PREFIX = ".gindock-staging-"
-_LOCK = "lock"
 _JOURNAL = "journal.json"
 _PROJECT = "project"
 
@@ -38,13 +38,14 @@ class Staging:
 
     def __init__(self, destination: Path, folder: Path) -> None:
         self.destination = destination
-        self._folder = folder
+        self.folder = folder
+        self.keep = False
         self._renders = 0
 
     def new_project(self) -> Path:
         """A path for one more render; its last part is the destination's."""
         self._renders += 1
-        return self._folder / _PROJECT / str(self._renders) / (self.destination.name or "service")
+        return self.folder / _PROJECT / str(self._renders) / (self.destination.name or "service")
 
     def place(self, project: Path) -> None:
         """Move the rendered `project` to the destination: all of it, or, on an error, nothing.
@@ -66,28 +67,32 @@ class Staging:
 
     def _move_into(self, project: Path) -> None:
         # .git comes last: a project that has one is whole.
-        names = sorted(
-            (entry.name for entry in project.iterdir()), key=lambda name: (name == ".git", name)
-        )
-        journal = {"project": str(project.relative_to(self._folder)), "files": _digests(project)}
-        with (self._folder / _JOURNAL).open("w", encoding="utf-8") as file:
+        entries = sorted(project.iterdir(), key=lambda entry: (entry.name == ".git", entry.name))
+        journal = {
+            "destination": str(self.destination),
+            "project": str(project.relative_to(self.folder)),
+            "files": _digests(project),
+        }
+        with (self.folder / _JOURNAL).open("w", encoding="utf-8") as file:
             json.dump(journal, file)
             file.flush()
             os.fsync(file.fileno())
-        moved: list[str] = []
-        try:
-            for name in names:
-                if os.path.lexists(self.destination / name):
-                    raise UserError(
-                        f"{self.destination / name} has appeared; move it away and try again"
-                    )
-                moved.append(name)
-                (project / name).rename(self.destination / name)
-        except BaseException:
-            for name in moved:
-                with suppress(FileNotFoundError):
-                    (self.destination / name).rename(project / name)
-            raise
+        with _undisturbed():
+            moved: list[Path] = []
+            try:
+                for entry in entries:
+                    target = self.destination / entry.name
+                    if os.path.lexists(target):
+                        raise UserError(f"{target} has appeared; move it away and try again")
+                    entry.rename(target)
+                    moved.append(entry)
+            except BaseException:
+                # What cannot be moved back now, the next run takes back by the journal.
+                self.keep = True
+                for entry in moved:
+                    (self.destination / entry.name).rename(entry)
+                self.keep = False
+                raise
 
 
 @contextmanager
@@ -105,13 +110,16 @@ def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
     if not elsewhere:
         _clear(destination)
     check_free(destination)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
+    folder, lock = _new_folder(home)
+    held = Staging(destination, folder)
     try:
-        with (folder / _LOCK).open("w") as lock:
-            _take(lock)
-            yield Staging(destination, folder)
+        yield held
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with _undisturbed():
+            if not held.keep:
+                shutil.rmtree(folder, ignore_errors=True)
+            if lock is not None:
+                os.close(lock)
 
 
 def check_free(destination: Path) -> None:
@@ -190,44 +198,84 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _take(lock: IO[str]) -> bool:
+def _new_folder(home: Path) -> tuple[Path, int | None]:
+    """A new staging folder in `home`, and the lock on it, where the file system has locks."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
+        with suppress(FileNotFoundError):
+            lock = _lock(folder)
+            # Another run may have taken it for a leftover in the blink before it was locked.
+            if lock is None or folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock `folder` until what is returned is closed, or this process ends, however it does.
+
+    Returns None where there are no such locks.
+
+    Raises:
+        BlockingIOError: another run has it.
+
+    """
     if fcntl is None:
-        return True
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
     except OSError:
-        return False
-    return True
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold off Ctrl-C and the other polite signals, for as long as moving or removing takes."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers if number}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _clear(destination: Path) -> None:
-    """Clear what killed runs left, and what the last of them had moved into `destination`."""
+    """Clear what killed runs left, and take back what they had moved by then.
+
+    Raises:
+        UserError: some of that has been changed since.
+
+    """
     # Which of the folders above had existed when a run was killed, it took with it.
     for folder in _leftovers(destination):
-        try:
-            with (folder / _LOCK).open("r+") as lock:
-                if not _take(lock):
-                    continue  # A run is under way.
-                if folder.parent == destination:
-                    _take_back(folder, destination)
-                shutil.rmtree(folder, ignore_errors=True)
-        except FileNotFoundError:
-            # Killed, or about to make its lock, within the blink between two system calls.
-            with suppress(OSError):
-                if time.time() - folder.stat().st_mtime > 60:
-                    folder.rmdir()
-        except PermissionError:
-            continue
+        with suppress(BlockingIOError, FileNotFoundError, PermissionError):
+            lock = _lock(folder)
+            try:
+                # Without locks, what is a day old belongs to no run any more.
+                if lock is not None or time.time() - folder.stat().st_mtime > 86_400:
+                    _take_back(folder)
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                if lock is not None:
+                    os.close(lock)
 
 
 def _leftovers(destination: Path) -> Iterator[Path]:
     for home in (destination, *destination.parents):
         with suppress(OSError):
-            yield from list(home.glob(PREFIX + "*"))
+            yield from [folder for folder in home.glob(PREFIX + "*") if folder.is_dir()]
 
 
-def _take_back(folder: Path, destination: Path) -> None:
-    """Remove what a killed run had moved into `destination`, unless it had moved everything.
+def _take_back(folder: Path) -> None:
+    """Remove what a killed run had moved to its destination, unless it had moved everything.
 
     Raises:
         UserError: some of it has been changed since.
@@ -237,22 +285,26 @@ def _take_back(folder: Path, destination: Path) -> None:
         journal = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return  # It had moved nothing yet.
+    destination = Path(journal["destination"])
     waiting = folder / journal["project"]
     if not waiting.is_dir() or not any(waiting.iterdir()):
         return  # It had moved everything: the project is whole, and the user's.
-    ours = {}
+    ours = []
     for path, digest in journal["files"].items():
         file = destination / path
         if os.path.lexists(waiting / path) or not os.path.lexists(file):
             continue
-        if _digest(file) != digest:
+        # Not through a link that has been put in the way, nor out of the destination.
+        inside = (
+            file.parent.resolve().is_relative_to(destination.resolve()) and ".." not in file.parts
+        )
+        if not inside or _digest(file) != digest:
             raise UserError(
                 f"an interrupted run left half a project in {destination}, and {file} was changed "
                 "since; move that file away and try again"
             )
-        ours[file] = digest
+        ours.append(file)
     for file in ours:
         file.unlink()
-        _remove_empty(
-            [p for p in file.parents if p != destination and p.is_relative_to(destination)]
-        )
+        above = [p for p in file.parents if p != destination and p.is_relative_to(destination)]
+        _remove_empty(above)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gindock import rendering, source
 from gindock.errors import BadInputError, UserError
-from gindock.git import git, line
+from gindock.git import check_installed, git, line
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,11 @@ def update(project: Path, *, defaults: bool) -> Updated:
         UserError: the project cannot be updated as it is; the text says what to do.
 
     """
-    recorded = rendering.recorded(project) if project.is_dir() else {}
+    check_installed()
+    project = project.absolute()
+    if not project.is_dir():
+        raise BadInputError(f"there is no folder {project}")
+    recorded = rendering.recorded(project)
     before, address = recorded.get("_commit"), recorded.get("_src_path")
     if not before or not address:
         raise BadInputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -12,6 +13,7 @@ import typer
 from gindock.cli import new, update
 from gindock.cli.output import print_version
 from gindock.errors import ExitCode
+from gindock.git import REPOSITORY_VARIABLES
 
 app = typer.Typer(
     name="gindock",
@@ -40,9 +42,14 @@ def _gindock(
 
 def main() -> None:
     """Run the command line."""
+    # A hook that runs gindock has a git repository in its environment, which is not ours; Copier
+    # takes what it finds there.
+    for name in REPOSITORY_VARIABLES:
+        os.environ.pop(name, None)
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _leave)
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _leave)
     try:
         app()
     except KeyboardInterrupt:

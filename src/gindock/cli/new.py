@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,8 +107,11 @@ def _new(
         spelled=spelled,
         template=Source(source.URL, ref) if own and ref else _source(template, ref),
         questions=questions,
+        asked_ref=ref,
         given=given,
-        defaults=not interactive,
+        defaults=defaults,
+        interactive=interactive,
+        with_git=git,
         preview=dry_run,
     )
     if not interactive and directory is None and "service_name" not in given:
@@ -115,9 +120,8 @@ def _new(
         if not (interactive or defaults) and (
             missing := project.missing_answers(request, draft.answers)
         ):
-            raise BadInputError(
-                f"there is no terminal to ask on; add --defaults, or answer {', '.join(missing)}"
-            )
+            why = "--json asks nothing" if as_json else "there is no terminal to ask on"
+            raise BadInputError(f"{why}; add --defaults, or answer {', '.join(missing)}")
         if interactive and not dry_run:
             from gindock.cli import review
 
@@ -127,7 +131,7 @@ def _new(
         if dry_run:
             _show(draft, quiet=quiet, as_json=as_json)
             return
-        created = draft.create(with_git=git)
+        created = draft.create()
     if as_json:
         print_json(created.as_dict())
         return
@@ -149,6 +153,8 @@ def _source(template: str | None, ref: str | None) -> Source:
     if template is None:
         return source.embedded()
     path = Path(template).expanduser()
+    if not path.exists() and not re.match(r"[\w+]+:|[^/]+@|.*\.git$", template):
+        raise BadInputError(f"--template: there is no folder {template}")
     # A relative path would be no use to a later update.
     return Source(str(path.resolve()) if path.exists() else template, ref)
 
@@ -172,13 +178,21 @@ def _show(draft: Any, *, quiet: bool, as_json: bool) -> None:
 
 
 def _report(created: Any) -> None:
-    where = os.path.relpath(created.directory)
-    where = str(created.directory) if where.startswith("..") else where
+    from gindock import project
+
+    path = os.path.relpath(created.directory)
+    path = str(created.directory) if path.startswith("..") else path
+    where = created.directory.name if path == "." else path
     commit = f", first commit {created.commit}" if created.commit else ""
     typer.echo(f"Created {where}: {len(created.files)} files{commit}.")
-    steps = [] if where == "." else [f"cd {where}"]
+    steps = [] if path == "." else [f"cd {shlex.quote(project.spelled_path(path))}"]
     if "Makefile" in created.files:
-        steps.append("make          # what the service can do: run, test, image, deploy")
+        steps.append("make    # what the service can do")
     if steps:
         typer.echo("\nNext:\n" + "\n".join(f"  {step}" for step in steps))
+    if str(created.answers.get("module_path", "")).startswith("example.com/"):
+        typer.echo(
+            "\nThe module path and the registry are examples; "
+            "--module-path and --registry, or a git remote, tell your own."
+        )
     typer.echo(f"\nThe same without questions:\n  {created.command}")

@@ -70,7 +70,7 @@ def _read(questions: Questions | None, file: Path) -> dict[str, Any]:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInputError(f"cannot read the answers in {file}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError):
         raise BadInputError(f"the answers in {file} are no valid YAML") from None
     if not isinstance(content, dict):
         raise BadInputError(f"{file} must hold one `question: answer` a line")

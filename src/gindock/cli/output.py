@@ -27,13 +27,14 @@ def reports_errors(command: Callable[_P, None]) -> Callable[_P, None]:
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt:
+            typer.echo("Interrupted.", err=True)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except UserError as error:
             _fail(str(error), error.code, as_json)
         except BrokenPipeError:
             # Nobody reads on; keep Python from saying so again when it flushes.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(ExitCode.FAILED) from None
+            raise typer.Exit(ExitCode.DONE) from None
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             _fail(f"{error.strerror or error}{where}", ExitCode.FAILED, as_json)

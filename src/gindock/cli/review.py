@@ -31,8 +31,15 @@ def accepted(draft: Draft) -> bool:
             ],
             qmark="review     ",
         ).unsafe_ask()
-        if action != _CHANGE:
-            return bool(action == _CREATE)
+        if action == _CANCEL:
+            return False
+        if action == _CREATE:
+            try:
+                draft.check_destination()
+            except UserError as error:
+                _complain(error)
+                continue
+            return True
         key = questionary.select(
             "Which answer?",
             choices=[
@@ -49,7 +56,11 @@ def accepted(draft: Draft) -> bool:
         try:
             draft.change(key)
         except UserError as error:
-            Console().print(f"{error}. Nothing was changed.", style="red", markup=False)
+            _complain(error)
+
+
+def _complain(error: UserError) -> None:
+    Console().print(f"Error: {error}", style="red", markup=False, highlight=False)
 
 
 def show(draft: Draft) -> None:

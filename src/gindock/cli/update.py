@@ -19,7 +19,7 @@ def command(
         bool, typer.Option("--defaults", "-y", help="Ask nothing; take the default of what is new.")
     ] = False,
 ) -> None:
-    """Bring the newest version of the template into a project, and keep what you changed."""
+    """Bring template fixes into a service, and keep your edits."""
     # Late: Copier takes a quarter of a second to import.
     from gindock import updating
 

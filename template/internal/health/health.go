@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,8 +95,10 @@ func (m *Monitor) check(ctx context.Context, name string, check Check) {
 	switch {
 	case now.Status == before.Status:
 	case err != nil:
+		// Errors of pgx have several lines.
+		cause := strings.Join(strings.Fields(err.Error()), " ")
 		m.log.WarnContext(ctx, "dependency is down",
-			slog.String("dependency", name), slog.Bool("critical", check.Critical), slog.Any("error", err))
+			slog.String("dependency", name), slog.Bool("critical", check.Critical), slog.String("error", cause))
 	default:
 		m.log.InfoContext(ctx, "dependency is up", slog.String("dependency", name))
 	}

@@ -109,7 +109,7 @@ func TestChangesAreNoticedAndLoggedOnce(t *testing.T) {
 			Critical: true,
 			Ping: func(context.Context) error {
 				if !working.Load() {
-					return errors.New("refused")
+					return errors.New("failed:\n\tfirst: refused\n\tsecond: refused")
 				}
 				return nil
 			},
@@ -130,6 +130,9 @@ func TestChangesAreNoticedAndLoggedOnce(t *testing.T) {
 		ups := strings.Count(output.String(), "dependency is up")
 		if downs != 2 || ups != 1 {
 			t.Errorf("logged %d times down, %d times up:\n%s", downs, ups, &output)
+		}
+		if !strings.Contains(output.String(), `"failed: first: refused second: refused"`) {
+			t.Errorf("the cause is not on one line:\n%s", &output)
 		}
 	})
 }

@@ -12,7 +12,10 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-const maxBodyBytes = 1 << 20
+const (
+	maxBodyBytes  = 1 << 20
+	maxLoggedPath = 256
+)
 
 // Recorder counts requests.
 type Recorder interface {
@@ -52,13 +55,17 @@ func observe(log *slog.Logger, recorder Recorder) gin.HandlerFunc {
 		elapsed := time.Since(start)
 
 		route, status := c.FullPath(), c.Writer.Status()
+		var path slog.Attr // left out of the line while empty
 		if route == "" {
 			route = "unmatched"
+			text := c.Request.URL.EscapedPath()
+			path = slog.String("path", text[:min(len(text), maxLoggedPath)])
 		}
 		recorder.RequestDone(c.Request.Method, route, status, elapsed)
 		log.LogAttrs(c.Request.Context(), slog.LevelInfo, "request",
 			slog.String("method", c.Request.Method),
 			slog.String("route", route),
+			path,
 			slog.Int("status", status),
 			slog.Float64("durationMs", float64(elapsed.Microseconds())/1000),
 			slog.String("clientIp", c.ClientIP()))

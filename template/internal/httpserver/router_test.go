@@ -69,8 +69,12 @@ func TestEveryEndIsAnsweredLoggedAndCounted(t *testing.T) {
 		answer             string
 		lines              int
 	}{
-		"success":     {"GET", "/ok/1", "", 200, "/ok/:id", "192.0.2.1", 1},
-		"not found":   {"GET", "/none", "", 404, "unmatched", `{"title":"Not Found","status":404}`, 1},
+		"success":   {"GET", "/ok/1", "", 200, "/ok/:id", "192.0.2.1", 1},
+		"not found": {"GET", "/none", "", 404, "unmatched", `{"title":"Not Found","status":404}`, 1},
+		"long path": {
+			"GET", "/" + strings.Repeat("%C3%A4", 50), "", 404, "unmatched",
+			`{"title":"Not Found","status":404}`, 1,
+		},
 		"wrong slash": {"GET", "/ok/1/", "", 404, "unmatched", `{"title":"Not Found","status":404}`, 1},
 		"not allowed": {"PUT", "/ok/1", "", 405, "unmatched", `{"title":"Method Not Allowed","status":405}`, 1},
 		"panic":       {"GET", "/panic", "", 500, "/panic", `{"title":"Internal Server Error","status":500}`, 2},
@@ -114,6 +118,10 @@ func TestEveryEndIsAnsweredLoggedAndCounted(t *testing.T) {
 				}
 			}
 			last := lines[len(lines)-1]
+			path := fmt.Sprintf(`"path":%q`, test.path[:min(len(test.path), maxLoggedPath)])
+			if unmatched := test.route == "unmatched"; strings.Contains(last, path) != unmatched {
+				t.Errorf("path logged: %v in %s", !unmatched, last)
+			}
 			for _, field := range []string{fmt.Sprintf(`"route":%q`, test.route), fmt.Sprintf(`"status":%d`, test.status), `"durationMs":`} {
 				if !strings.Contains(last, field) {
 					t.Errorf("no %s in %s", field, last)

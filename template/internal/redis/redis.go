@@ -23,6 +23,9 @@ func ParseURL(url string) (*redis.Options, error) {
 func Open(options *redis.Options, log *slog.Logger) *Client {
 	redis.SetLogger(logger{log})
 	options.ContextTimeoutEnabled = true
+	// Commands are retried anyway. Retried dials would outlast the timeout of a
+	// check, which would hide their cause.
+	options.DialerRetries = 1
 	return &Client{redis.NewClient(options)}
 }
 

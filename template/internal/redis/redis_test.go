@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -62,6 +64,22 @@ func TestPingFollowsTheServer(t *testing.T) {
 		t.Error(err)
 	}
 	_ = listener.Close()
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPingTellsWhyItFails(t *testing.T) {
+	options, err := ParseURL("redis://127.0.0.1:1/0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := Open(options, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := client.Ping(ctx); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("nothing listens: %v", err)
+	}
 	if err := client.Close(); err != nil {
 		t.Error(err)
 	}
