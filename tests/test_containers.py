@@ -566,7 +566,8 @@ def test_a_wrong_port_is_refused(workshop: Workshop) -> None:
     main = "cmd/myservice/main.go"
     old, new = '"tcp", cfg.AdminAddr)', '"tcp", ":9999")'
     image = workshop.mutant("distroless", "port", main, old, new)
-    with service(workshop, image, *OFTEN, "--health-retries=1") as container:
+    patience = ("--health-retries=1", "--health-start-period=1s")
+    with service(workshop, image, *OFTEN, *patience) as container:
         assert eventually(lambda: container.state["Health"]["Status"] == "unhealthy", 30)
         assert container.execute("/app", "healthcheck") == 1
         with pytest.raises(AssertionError):
