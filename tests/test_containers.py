@@ -530,8 +530,8 @@ def test_compose_brings_everything_up(
         references = re.findall(r"image: ((?:postgres|redis):\S+)", text_of(project))
         images |= {r.partition(":")[0]: workshop.base(r).image for r in references}
     override(project, images)
-    compose(project, "up", "--detach", "--no-build", "--wait", "--wait-timeout=120")
     try:
+        compose(project, "up", "--detach", "--no-build", "--wait", "--wait-timeout=120")
         assert compose.state(project) == dict.fromkeys(images, "healthy")
         assert get(HTTP, "/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
         started = time.monotonic()
