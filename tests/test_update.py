@@ -185,7 +185,7 @@ def test_a_development_render_is_recognised(tmp_path: Path) -> None:
         ("no git", 1, "is not in git"),
         ("dirty", 1, "has uncommitted changes"),
         ("broken answers", 1, "is no valid answers file"),
-        ("no folder", 2, "was not rendered by gindock"),
+        ("no folder", 2, "there is no folder"),
     ],
 )
 def test_what_cannot_be_updated_is_refused(
