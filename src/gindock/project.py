@@ -277,8 +277,9 @@ class Draft:
         # What is recorded leaves secret questions out, and a template may record nothing at all.
         from gindock import rendering
 
+        declared = rendering.declared_questions(self.request.template)
         for key in unused:
-            if key not in rendering.declared_questions(self.request.template):
+            if key not in declared:
                 raise BadInputError(f"-d {key}: this template has no such question")
 
 

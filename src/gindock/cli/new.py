@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import re
@@ -22,7 +23,7 @@ from gindock.source import Source
 
 def command() -> Callable[..., None]:
     """The command, with an option for each question of the template."""
-    questions = Questions.read(source.questions_file())
+    questions = _own_questions()
     run = reports_errors(_new)
     fixed = list(inspect.signature(_new, eval_str=True).parameters.values())[:-1]
     parameters = [*fixed, *map(options.parameter, questions.all)]
@@ -91,7 +92,7 @@ def _new(
     On a terminal it asks what no option answers; "none" is the empty choice of several.
     """
     own = template is None
-    questions = Questions.read(source.questions_file()) if own else None
+    questions = _own_questions() if own else None
     given = options.answers(questions, values, assignments or [], answers_file)
     spelled = str(directory or "")
     if directory is not None:
@@ -139,6 +140,11 @@ def _new(
         typer.secho(f"Warning: {created.warning}", err=True, fg="yellow")
     if not quiet:
         _report(created)
+
+
+@functools.cache
+def _own_questions() -> Questions:
+    return Questions.read(source.questions_file())
 
 
 def _name_of(directory: Path) -> str:
