@@ -33,8 +33,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template"
 MODULE = "example.com/pins"
 
-#: Answers that change which packages the Go code imports, each with its derived variable.
+#: What changes which packages the Go code imports, as the template calls it.
 DATASTORES = ("postgres", "redis")
+SWITCHES = (*DATASTORES, "tracing")
 
 #: One combination: whether each of the derived variables is true.
 Combination = tuple[bool, ...]
@@ -45,7 +46,7 @@ Line = tuple[str, int]
 
 def combinations() -> Iterator[Combination]:
     """Every combination, the fullest first."""
-    return itertools.product([True, False], repeat=len(DATASTORES))
+    return itertools.product([True, False], repeat=len(SWITCHES))
 
 
 def render(destination: Path, combination: Combination) -> None:
@@ -54,11 +55,16 @@ def render(destination: Path, combination: Combination) -> None:
         # Copier would commit a dirty work tree into a clone; a plain folder spares that.
         shutil.copy(ROOT / "copier.yml", folder)
         shutil.copytree(TEMPLATE, Path(folder, "template"), symlinks=True)
-        chosen = [name for name, on in zip(DATASTORES, combination, strict=True) if on]
+        on = dict(zip(SWITCHES, combination, strict=True))
         copier.run_copy(
             folder,
             destination,
-            data={"service_name": "pins", "module_path": MODULE, "datastores": chosen},
+            data={
+                "service_name": "pins",
+                "module_path": MODULE,
+                "datastores": [name for name in DATASTORES if on[name]],
+                "tracing": on["tracing"],
+            },
             defaults=True,
             quiet=True,
         )
@@ -171,7 +177,7 @@ def in_order(order: TopologicalSorter[Line]) -> Iterator[Line]:
 def condition(combinations_with_line: set[Combination]) -> str:
     """The smallest condition that is true in exactly these combinations; empty for all."""
     minterms = [[int(on) for on in combination] for combination in sorted(combinations_with_line)]
-    expression = SOPform([Symbol(name) for name in DATASTORES], minterms)
+    expression = SOPform([Symbol(name) for name in SWITCHES], minterms)
     return "" if expression == true else jinja(expression)
 
 

@@ -2,9 +2,9 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
@@ -14,37 +14,39 @@ import (
 func Register(router gin.IRouter) {
 	v1 := router.Group("/v1")
 	v1.GET("/greetings/:name", getGreeting)
+	v1.POST("/greetings", postGreeting)
 }
 
 const maxNameLength = 64
 
-var errName = errors.New("name must be 1 to 64 letters, with single spaces or hyphens between them")
+var errName = errors.New("name must have 1 to 64 characters")
 
 type greeting struct {
 	Message string `json:"message"`
 }
 
 func getGreeting(c *gin.Context) {
-	name := c.Param("name")
-	if !validName(name) {
+	greet(c, http.StatusOK, c.Param("name"))
+}
+
+func postGreeting(c *gin.Context) {
+	var person struct {
+		Name string `json:"name"`
+	}
+	// Not c.ShouldBindJSON: its validator calls methods by name, with which no
+	// linker can leave out what is unused, and adds half to the image.
+	if err := json.NewDecoder(c.Request.Body).Decode(&person); err != nil {
+		_ = c.Error(err).SetType(gin.ErrorTypeBind)
+		return
+	}
+	greet(c, http.StatusCreated, person.Name)
+}
+
+func greet(c *gin.Context, status int, name string) {
+	if length := utf8.RuneCountInString(name); length < 1 || length > maxNameLength {
 		c.Status(http.StatusBadRequest)
 		_ = c.Error(errName).SetType(gin.ErrorTypePublic)
 		return
 	}
-	c.JSON(http.StatusOK, greeting{Message: "Hello, " + name + "!"})
-}
-
-func validName(name string) bool {
-	if utf8.RuneCountInString(name) > maxNameLength {
-		return false
-	}
-	letterBefore := false
-	for _, r := range name {
-		letter := unicode.IsLetter(r) || unicode.IsMark(r)
-		if !letter && (!letterBefore || r != ' ' && r != '-') {
-			return false
-		}
-		letterBefore = letter
-	}
-	return letterBefore
+	c.JSON(status, greeting{Message: "Hello, " + name + "!"})
 }

@@ -23,22 +23,16 @@ func TestSecret(t *testing.T) {
 	}{
 		"variable":     {map[string]string{"DATABASE_URL": value}, ""},
 		"file":         {map[string]string{"DATABASE_URL_FILE": file}, ""},
-		"both":         {map[string]string{"DATABASE_URL": value, "DATABASE_URL_FILE": file}, "DATABASE_URL: "},
+		"both":         {map[string]string{"DATABASE_URL": value, "DATABASE_URL_FILE": file}, "DATABASE_URL (environment): "},
 		"neither":      {nil, "DATABASE_URL: required"},
-		"empty file":   {map[string]string{"DATABASE_URL_FILE": empty}, "DATABASE_URL_FILE: "},
-		"missing file": {map[string]string{"DATABASE_URL_FILE": folder + "/none"}, "DATABASE_URL_FILE: "},
-		"malformed":    {map[string]string{"DATABASE_URL": "bad:hunter2"}, "DATABASE_URL: malformed"},
-	}
-	parse := func(text string) (string, error) {
-		if text != value {
-			return "", errors.New("cannot parse " + text)
-		}
-		return text, nil
+		"empty file":   {map[string]string{"DATABASE_URL_FILE": empty}, "DATABASE_URL_FILE (environment): "},
+		"missing file": {map[string]string{"DATABASE_URL_FILE": folder + "/none"}, "DATABASE_URL_FILE (environment): "},
+		"malformed":    {map[string]string{"DATABASE_URL": "bad:hunter2"}, "DATABASE_URL (environment): malformed"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			env := environment(test.env)
-			got, err := Secret(env, "DATABASE_URL", parse), env.Err()
+			got, err := Secret(env, "DATABASE_URL", parseURL), env.Err()
 			switch {
 			case test.err == "" && (err != nil || got != value):
 				t.Errorf("got %q, %v", got, err)
@@ -53,4 +47,21 @@ func TestSecret(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestSecretDoesNotStandInTheConfigurationFile(t *testing.T) {
+	env := withFile(t, "database_url: postgres://user:hunter2@db/app\n", map[string]string{"DATABASE_URL": "postgres://db/app"})
+	Load(env)
+	Secret(env, "DATABASE_URL", parseURL)
+	checkMistakes(t, env, "database_url (config.yaml:1): a secret, set DATABASE_URL or DATABASE_URL_FILE in the environment instead")
+	if strings.Contains(env.Err().Error()+env.LogValue().String(), "hunter2") {
+		t.Error("the secret is shown")
+	}
+}
+
+func parseURL(text string) (string, error) {
+	if !strings.HasPrefix(text, "postgres://") {
+		return "", errors.New("cannot parse " + text)
+	}
+	return text, nil
 }

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +17,8 @@ import (
 const (
 	checkInterval = 5 * time.Second
 	checkTimeout  = time.Second
+	// firstRetry doubles up to checkInterval, until a dependency is there for the first time.
+	firstRetry = 250 * time.Millisecond
 )
 
 const (
@@ -59,13 +59,14 @@ func (m *Monitor) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for name, check := range m.checks {
 		wg.Go(func() {
-			ticker := time.NewTicker(checkInterval)
-			defer ticker.Stop()
-			for ctx.Err() == nil {
-				m.check(ctx, name, check)
+			for wait := firstRetry; ; wait = min(2*wait, checkInterval) {
+				if m.check(ctx, name, check) {
+					wait = checkInterval
+				}
 				select {
 				case <-ctx.Done():
-				case <-ticker.C:
+					return
+				case <-time.After(wait):
 				}
 			}
 		})
@@ -73,13 +74,14 @@ func (m *Monitor) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-func (m *Monitor) check(ctx context.Context, name string, check Check) {
+// check asks a dependency, and returns whether it works.
+func (m *Monitor) check(ctx context.Context, name string, check Check) bool {
 	pingCtx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	start := time.Now()
 	err := check.Ping(pingCtx)
 	if ctx.Err() != nil {
-		return // the check was called off, which says nothing about the dependency
+		return false // the check was called off, which says nothing about the dependency
 	}
 	now := result{Status: up, ResponseTimeMs: time.Since(start).Milliseconds()}
 	if err != nil {
@@ -102,6 +104,7 @@ func (m *Monitor) check(ctx context.Context, name string, check Check) {
 	default:
 		m.log.InfoContext(ctx, "dependency is up", slog.String("dependency", name))
 	}
+	return err == nil
 }
 
 // Drain makes the service not ready for good.
@@ -166,20 +169,15 @@ func writeJSON(w http.ResponseWriter, code int, body any) {
 
 // Probe asks the service that listens on addr, on this machine, for path.
 func Probe(ctx context.Context, addr, path string, timeout time.Duration) error {
-	host, port, err := net.SplitHostPort(addr)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
 		return err
 	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
-	if err != nil {
-		return err
-	}
+	request.Host = "localhost" // the address may have none
 	// Not the default transport: a proxy from the environment has no part in this.
-	client := http.Client{Transport: &http.Transport{}, Timeout: timeout}
-	response, err := client.Do(request)
+	response, err := new(http.Transport).RoundTrip(request)
 	if err != nil {
 		return err
 	}

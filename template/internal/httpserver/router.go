@@ -1,20 +1,23 @@
 package httpserver
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 )
 
 const (
-	maxBodyBytes  = 1 << 20
-	maxLoggedPath = 256
+	requestIDHeader    = "X-Request-Id" // as net/http spells it, which spares a conversion
+	requestIDMaxLength = 64
+	maxLoggedPath      = 256
 )
 
 // Recorder counts requests.
@@ -23,9 +26,15 @@ type Recorder interface {
 	RequestDone(method, route string, status int, elapsed time.Duration)
 }
 
+// Limits bound a request.
+type Limits struct {
+	BodyBytes int64
+	Timeout   time.Duration // until the context of the request ends
+}
+
 // NewRouter returns a router with everything that the routes share. Client
 // addresses in headers count only from the trusted proxies.
-func NewRouter(log *slog.Logger, recorder Recorder, trustedProxies []string) (*gin.Engine, error) {
+func NewRouter(log *slog.Logger, recorder Recorder, trustedProxies []string, limits func() Limits) (*gin.Engine, error) {
 	if os.Getenv(gin.EnvGinMode) == "" {
 		gin.SetMode(gin.ReleaseMode)
 	}
@@ -42,8 +51,28 @@ func NewRouter(log *slog.Logger, recorder Recorder, trustedProxies []string) (*g
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
 	// The log line needs the ids, and must see the status that an error or a panic ends in.
-	router.Use(identify, observe(log, recorder), problems(log), recovery(log), limitBody)
+	router.Use(begin(limits), observe(log, recorder), problems(log), recovery(log))
 	return router, nil
+}
+
+// begin gives a request its ids and its limits, and the response the headers
+// that OWASP's REST Security Cheat Sheet asks of every API; HSTS is for whoever
+// ends TLS. A handler may set other headers.
+func begin(limits func() Limits) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		maps.Copy(c.Writer.Header(), securityHeaders)
+		limits := limits()
+		ctx, cancel := context.WithTimeout(identify(c), limits.Timeout)
+		defer cancel()
+		c.Request = c.Request.WithContext(ctx)
+		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limits.BodyBytes)
+		c.Next()
+	}
+}
+
+var securityHeaders = http.Header{
+	"Cache-Control":          {"no-store"},
+	"X-Content-Type-Options": {"nosniff"},
 }
 
 // observe logs and counts each request.
@@ -52,7 +81,8 @@ func observe(log *slog.Logger, recorder Recorder) gin.HandlerFunc {
 		start := time.Now()
 		recorder.RequestStarted()
 		c.Next()
-		elapsed := time.Since(start)
+		end := time.Now()
+		elapsed := end.Sub(start)
 
 		route, status := c.FullPath(), c.Writer.Status()
 		var path slog.Attr // left out of the line while empty
@@ -62,57 +92,20 @@ func observe(log *slog.Logger, recorder Recorder) gin.HandlerFunc {
 			path = slog.String("path", text[:min(len(text), maxLoggedPath)])
 		}
 		recorder.RequestDone(c.Request.Method, route, status, elapsed)
-		log.LogAttrs(c.Request.Context(), slog.LevelInfo, "request",
+		if !log.Enabled(c, slog.LevelInfo) {
+			return
+		}
+		// Past the logger, which would look up its caller each time.
+		line := slog.NewRecord(end, slog.LevelInfo, "request", 0)
+		line.AddAttrs(
 			slog.String("method", c.Request.Method),
 			slog.String("route", route),
 			path,
 			slog.Int("status", status),
 			slog.Float64("durationMs", float64(elapsed.Microseconds())/1000),
 			slog.String("clientIp", c.ClientIP()))
+		_ = log.Handler().Handle(c.Request.Context(), line)
 	}
-}
-
-// problems answers every error as problem details (RFC 9457). A handler fails
-// by c.Error, after c.Status where it is not an internal error. The client
-// reads only errors of type gin.ErrorTypePublic; the others are logged.
-func problems(log *slog.Logger) gin.HandlerFunc {
-	type problem struct {
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail,omitempty"`
-	}
-	return func(c *gin.Context) {
-		c.Next()
-
-		status, level := statusOf(c), slog.LevelWarn
-		if status >= http.StatusInternalServerError {
-			level = slog.LevelError
-		}
-		for _, err := range c.Errors.ByType(gin.ErrorTypePrivate) {
-			log.LogAttrs(c.Request.Context(), level, "request failed", slog.Any("error", err.Err))
-		}
-		if c.Writer.Written() || status < http.StatusBadRequest {
-			return
-		}
-		answer := problem{Title: http.StatusText(status), Status: status}
-		if public := c.Errors.ByType(gin.ErrorTypePublic).Last(); public != nil {
-			answer.Detail = public.Error()
-		}
-		c.Header("Content-Type", "application/problem+json")
-		c.JSON(status, answer)
-	}
-}
-
-func statusOf(c *gin.Context) int {
-	for _, err := range c.Errors {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			return http.StatusRequestEntityTooLarge
-		}
-	}
-	if status := c.Writer.Status(); len(c.Errors) == 0 || status >= http.StatusBadRequest {
-		return status
-	}
-	return http.StatusInternalServerError
 }
 
 // recovery turns a panic into a logged internal error.
@@ -125,8 +118,7 @@ func recovery(log *slog.Logger) gin.HandlerFunc {
 	})
 }
 
-// limitBody makes reading a body beyond the limit an error.
-func limitBody(c *gin.Context) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBodyBytes)
-	c.Next()
+func validRequestID(id string) bool {
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+	return id != "" && len(id) <= requestIDMaxLength && strings.Trim(id, allowed) == ""
 }

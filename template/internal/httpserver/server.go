@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
+// WriteTimeout bounds a whole answer.
+const WriteTimeout = 30 * time.Second
+
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
-	writeTimeout      = 30 * time.Second
 	// A proxy must close idle connections first; nginx does after 60 s.
 	idleTimeout    = 75 * time.Second
 	maxHeaderBytes = 64 << 10
@@ -38,7 +40,7 @@ func New(handler http.Handler, log *slog.Logger) *Server {
 		}),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
+		WriteTimeout:      WriteTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),

@@ -6,82 +6,65 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 )
 
-const (
-	requestIDHeader    = "X-Request-ID"
-	requestIDMaxLength = 64
-)
+// ids are what each log line of a request carries.
+type ids [3]slog.Attr
 
-type attrsKey struct{}
+type idsKey struct{}
 
-// identify gives a request its ids: the trace and the request id of its
-// caller where it brings them, else new ones.
-func identify(c *gin.Context) {
-	traceID := parseTraceparent(c.GetHeader("traceparent"))
-	if traceID == "" {
-		traceID = newID(16)
+// identify returns the context of a request with its ids: the trace and the
+// request id of its caller where it brings them, else new ones.
+func identify(c *gin.Context) context.Context {
+	trace, span, request := newIDs()
+	if callers := parseTraceparent(c.GetHeader("Traceparent")); callers != "" {
+		trace = callers
 	}
-	requestID := c.GetHeader(requestIDHeader)
-	if !validRequestID(requestID) {
-		requestID = newID(16)
+	if callers := c.GetHeader(requestIDHeader); validRequestID(callers) {
+		request = callers
 	}
-	c.Header(requestIDHeader, requestID)
-	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), attrsKey{}, []slog.Attr{
-		slog.String("traceId", traceID),
-		slog.String("spanId", newID(8)),
-		slog.String("requestId", requestID),
-	}))
-	c.Next()
+	c.Header(requestIDHeader, request)
+	return context.WithValue(c.Request.Context(), idsKey{}, &ids{
+		slog.String("traceId", trace), slog.String("spanId", span), slog.String("requestId", request),
+	})
 }
 
-// LogAttrs returns the function that finds the ids of the request a context
+// LogIDs returns the function that finds the ids of the request a context
 // belongs to. Outside any request all contexts share one trace id.
-func LogAttrs() func(context.Context) []slog.Attr {
-	process := []slog.Attr{slog.String("traceId", newID(16))}
+func LogIDs() func(context.Context) []slog.Attr {
+	trace, _, _ := newIDs()
+	process := []slog.Attr{slog.String("traceId", trace)}
 	return func(ctx context.Context) []slog.Attr {
-		if attrs, ok := ctx.Value(attrsKey{}).([]slog.Attr); ok {
-			return attrs
+		if ids, ok := ctx.Value(idsKey{}).(*ids); ok {
+			return ids[:]
 		}
 		return process
 	}
 }
 
-// parseTraceparent returns the trace id of a W3C traceparent header, or "" for an invalid one.
+// traceparentPattern is that of W3C Trace Context, in which later versions may append fields.
+var traceparentPattern = regexp.MustCompile(`\A([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?\z`)
+
+// parseTraceparent returns the trace id of a traceparent header, or "" for an invalid one.
 func parseTraceparent(header string) string {
-	const length = len("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-	if len(header) < length || header[2] != '-' || header[35] != '-' || header[52] != '-' {
+	match := traceparentPattern.FindStringSubmatch(header)
+	if match == nil || match[1] == "ff" || match[1] == "00" && match[4] != "" ||
+		strings.Trim(match[2], "0") == "" || strings.Trim(match[3], "0") == "" {
 		return ""
 	}
-	version, traceID, parentID, flags := header[:2], header[3:35], header[36:52], header[53:length]
-	// Later versions may append fields.
-	if len(header) > length && (version == "00" || header[length] != '-') {
-		return ""
-	}
-	if version == "ff" || !consistsOf(version+traceID+parentID+flags, "0123456789abcdef") ||
-		consistsOf(traceID, "0") || consistsOf(parentID, "0") {
-		return ""
-	}
-	return traceID
+	return match[2]
 }
 
-func validRequestID(id string) bool {
-	return id != "" && len(id) <= requestIDMaxLength &&
-		consistsOf(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
-}
-
-func consistsOf(text, characters string) bool {
-	return strings.Trim(text, characters) == ""
-}
-
-// newID returns size random bytes in hex; size is a multiple of 8.
-func newID(size int) string {
-	id := make([]byte, 0, size)
-	for len(id) < size {
-		id = binary.BigEndian.AppendUint64(id, rand.Uint64()) //nolint:gosec // ids are unique, not secret
+// newIDs returns ids that are unique, not secret.
+func newIDs() (trace, span, request string) {
+	var random [40]byte
+	for i := 0; i < len(random); i += 8 {
+		binary.NativeEndian.PutUint64(random[i:], rand.Uint64()) //nolint:gosec // not secret
 	}
-	return hex.EncodeToString(id)
+	text := hex.EncodeToString(random[:])
+	return text[:32], text[32:48], text[48:]
 }

@@ -2,59 +2,72 @@
 package logging
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
 )
 
-const timestampFormat = "2006-01-02T15:04:05.000Z07:00"
+func init() {
+	zerolog.TimestampFieldName = "timestamp"
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
+	zerolog.LevelDebugValue, zerolog.LevelInfoValue = "DEBUG", "INFO"
+	zerolog.LevelWarnValue, zerolog.LevelErrorValue = "WARN", "ERROR"
+}
 
 // New returns a logger that writes one JSON object per line to w. To each line
-// it adds what contextAttrs knows about the line's context.
-func New(w io.Writer, level slog.Leveler, contextAttrs func(context.Context) []slog.Attr) *slog.Logger {
-	return slog.New(handler{
-		Handler:      slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: rename}),
-		contextAttrs: contextAttrs,
-	})
-}
-
-func rename(groups []string, attr slog.Attr) slog.Attr {
-	if len(groups) > 0 {
-		return attr
-	}
-	switch attr.Key {
-	case slog.TimeKey:
-		if attr.Value.Kind() == slog.KindTime {
-			return slog.String("timestamp", attr.Value.Time().UTC().Format(timestampFormat))
+// it adds what ids knows about the line's context. zerolog encodes the lines:
+// slog's own handler takes several times as long once a field is renamed.
+func New(w io.Writer, ids func(context.Context) []slog.Attr) *slog.Logger {
+	addIDs := func(line *zerolog.Event, _ zerolog.Level, _ string) {
+		for _, id := range ids(line.GetCtx()) {
+			line.Str(id.Key, id.Value.String())
 		}
-	case slog.LevelKey:
-		// slog would marshal it by reflection.
-		if level, ok := attr.Value.Any().(slog.Level); ok {
-			return slog.String(slog.LevelKey, level.String())
-		}
-	case slog.MessageKey:
-		attr.Key = "message"
 	}
-	return attr
+	lines := zerolog.New(w).With().Timestamp().Logger().Hook(zerolog.HookFunc(addIDs))
+	return slog.New(zerolog.NewSlogHandler(lines))
 }
 
-type handler struct {
-	slog.Handler
-
-	contextAttrs func(context.Context) []slog.Attr
+// SetLevel drops the lines of all loggers that are below level.
+func SetLevel(level slog.Level) {
+	zerolog.SetGlobalLevel(zerolog.Level(level/4 + 1)) // slog leaves room between its levels
 }
 
-func (h handler) Handle(ctx context.Context, record slog.Record) error {
-	record.AddAttrs(h.contextAttrs(ctx)...)
-	return h.Handler.Handle(ctx, record)
+// gatherTime is how long a line may wait for others, to be written with them.
+const gatherTime = 10 * time.Millisecond
+
+// Writer gathers lines, because a system call for each one costs a busy service
+// a fifth of its throughput.
+type Writer struct {
+	mu     sync.Mutex
+	buffer *bufio.Writer
+	timer  *time.Timer
 }
 
-func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	h.Handler = h.Handler.WithAttrs(attrs)
-	return h
+// NewWriter returns a writer to out that must be flushed in the end.
+func NewWriter(out io.Writer) *Writer {
+	w := &Writer{buffer: bufio.NewWriterSize(out, 64<<10)}
+	w.timer = time.AfterFunc(gatherTime, w.Flush)
+	return w
 }
 
-func (h handler) WithGroup(name string) slog.Handler {
-	h.Handler = h.Handler.WithGroup(name)
-	return h
+func (w *Writer) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.buffer.Buffered() == 0 {
+		w.timer.Reset(gatherTime)
+	}
+	return w.buffer.Write(line)
+}
+
+// Flush writes what has been gathered.
+func (w *Writer) Flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.buffer.Flush() // there is nowhere to report that the output is gone
 }

@@ -36,6 +36,8 @@ func New(version, revision string) *Recorder {
 	set := metrics.NewSet()
 	set.NewGauge(fmt.Sprintf("build_info{version=%q,revision=%q,goversion=%q}", version, revision, runtime.Version()),
 		func() float64 { return 1 })
+	set.NewCounter(`config_reloads_total{result="success"}`)
+	set.NewCounter(`config_reloads_total{result="failure"}`)
 	return &Recorder{
 		set:      set,
 		inFlight: set.NewGauge("http_requests_in_flight", nil),
@@ -48,6 +50,16 @@ func (r *Recorder) Expose(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	r.set.WritePrometheus(w)
 	metrics.WriteProcessMetrics(w)
+}
+
+// ConfigReloaded counts an attempt to reload the configuration.
+func (r *Recorder) ConfigReloaded(ok bool) {
+	result, successful := "failure", 0.0
+	if ok {
+		result, successful = "success", 1
+	}
+	r.set.GetOrCreateCounter(fmt.Sprintf("config_reloads_total{result=%q}", result)).Inc()
+	r.set.GetOrCreateGauge("config_last_reload_successful", nil).Set(successful)
 }
 
 // RequestStarted counts a request in.

@@ -20,6 +20,8 @@ func TestExposition(t *testing.T) {
 	recorder.RequestStarted()
 	recorder.RequestDone("GET", "/v1/things/:id", 200, 20*time.Millisecond)
 	recorder.RequestDone("BREW", "unmatched", 404, time.Millisecond)
+	recorder.ConfigReloaded(true)
+	recorder.ConfigReloaded(false)
 	recorder.DependencyChecked("postgres", true)
 	recorder.DependencyChecked("redis", true)
 	recorder.DependencyChecked("redis", false)
@@ -33,6 +35,9 @@ func TestExposition(t *testing.T) {
 		`http_request_duration_seconds_bucket{method="GET",route="/v1/things/:id",le="0.01"} 0` + "\n",
 		`http_request_duration_seconds_bucket{method="GET",route="/v1/things/:id",le="0.025"} 1` + "\n",
 		"http_requests_in_flight 1\n",
+		`config_reloads_total{result="success"} 1` + "\n",
+		`config_reloads_total{result="failure"} 1` + "\n",
+		"config_last_reload_successful 0\n",
 		`dependency_up{name="postgres"} 1` + "\n",
 		`dependency_up{name="redis"} 0` + "\n",
 		`build_info{version="v1.2.3",revision="abc",goversion="go`,

@@ -1,15 +1,23 @@
-// Package postgres connects to PostgreSQL.
+// Package postgres connects to PostgreSQL and migrates its schema.
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// connectTimeout bounds an attempt to connect where the URL sets no bound of its own.
-const connectTimeout = 5 * time.Second
+// What holds where the URL sets nothing of its own. It sets no statement_timeout:
+// a query ends on the server too when its context does, and poolers such as
+// PgBouncer refuse a connection that comes with one.
+const (
+	maxConns       = 10
+	connectTimeout = 5 * time.Second
+	pingTimeout    = time.Second
+)
 
 // DB is a pool of connections.
 type DB struct {
@@ -22,9 +30,13 @@ func ParseURL(url string) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if config.ConnConfig.ConnectTimeout == 0 {
-		config.ConnConfig.ConnectTimeout = connectTimeout
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = maxConns // pgx would count the CPUs of the node
 	}
+	// Connections made together, after a fail-over, do not all end together.
+	config.MaxConnLifetimeJitter = cmp.Or(config.MaxConnLifetimeJitter, config.MaxConnLifetime/10)
+	config.PingTimeout = cmp.Or(config.PingTimeout, pingTimeout)
+	config.ConnConfig.ConnectTimeout = cmp.Or(config.ConnConfig.ConnectTimeout, connectTimeout)
 	return config, nil
 }
 

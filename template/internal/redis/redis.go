@@ -2,11 +2,19 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+)
+
+// What holds where the URL sets nothing of its own. A cache that answers late is no help.
+const (
+	poolSize = 10
+	timeout  = 2 * time.Second
 )
 
 // Client is a pool of connections.
@@ -16,7 +24,16 @@ type Client struct {
 
 // ParseURL reads a connection URL.
 func ParseURL(url string) (*redis.Options, error) {
-	return redis.ParseURL(url)
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	options.PoolSize = cmp.Or(options.PoolSize, poolSize)
+	options.PipelinePoolSize = cmp.Or(options.PipelinePoolSize, -1) // no second pool for pipelines
+	options.DialTimeout = cmp.Or(options.DialTimeout, timeout)
+	options.ReadTimeout = cmp.Or(options.ReadTimeout, timeout)
+	options.WriteTimeout = cmp.Or(options.WriteTimeout, timeout)
+	return options, nil
 }
 
 // Open returns a client that connects on first use.

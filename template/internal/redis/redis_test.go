@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,6 +80,52 @@ func TestPingTellsWhyItFails(t *testing.T) {
 	defer cancel()
 	if err := client.Ping(ctx); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("nothing listens: %v", err)
+	}
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestURLOverridesDefaults(t *testing.T) {
+	for url, want := range map[string]struct {
+		poolSize          int
+		dial, read, write time.Duration
+	}{
+		"rediss://:secret@cache/1": {poolSize, timeout, timeout, timeout},
+		"redis://cache?pool_size=3&dial_timeout=1s&read_timeout=3s&write_timeout=4s": {
+			3, time.Second, 3 * time.Second, 4 * time.Second,
+		},
+	} {
+		options, err := ParseURL(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if options.PoolSize != want.poolSize || options.DialTimeout != want.dial ||
+			options.ReadTimeout != want.read || options.WriteTimeout != want.write {
+			t.Errorf("%s: %d connections, timeouts %s, %s and %s", url,
+				options.PoolSize, options.DialTimeout, options.ReadTimeout, options.WriteTimeout)
+		}
+	}
+}
+
+func TestARealServer(t *testing.T) {
+	url := os.Getenv("TEST_REDIS_URL")
+	if url == "" {
+		t.Skip("TEST_REDIS_URL names no server")
+	}
+	options, err := ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := Open(options, slog.New(slog.DiscardHandler))
+	if err := client.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if err := client.BLPop(ctx, time.Minute, "nobody pushes here").Err(); err == nil || time.Since(start) > time.Second {
+		t.Errorf("the context ended: %v after %s", err, time.Since(start))
 	}
 	if err := client.Close(); err != nil {
 		t.Error(err)

@@ -1,0 +1,51 @@
+package httpserver
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
+)
+
+type requestIDKey struct{}
+
+// identify returns the context of a request with its id: that of its caller
+// where it brings one, else a new one. The trace has begun before.
+func identify(c *gin.Context) context.Context {
+	id := c.GetHeader(requestIDHeader)
+	if !validRequestID(id) {
+		id = newID(16)
+	}
+	c.Header(requestIDHeader, id)
+	c.Request.Pattern = c.FullPath() // otelhttp names the span after it
+	return context.WithValue(c.Request.Context(), requestIDKey{}, id)
+}
+
+// LogIDs returns the function that finds the span and the request a context
+// belongs to. Outside any span all contexts share one trace id.
+func LogIDs() func(context.Context) []slog.Attr {
+	process := slog.String("traceId", newID(16))
+	return func(ctx context.Context) []slog.Attr {
+		span := trace.SpanContextFromContext(ctx)
+		if !span.IsValid() {
+			return []slog.Attr{process}
+		}
+		attrs := []slog.Attr{
+			slog.String("traceId", span.TraceID().String()),
+			slog.String("spanId", span.SpanID().String()),
+		}
+		if id, ok := ctx.Value(requestIDKey{}).(string); ok {
+			attrs = append(attrs, slog.String("requestId", id))
+		}
+		return attrs
+	}
+}
+
+func newID(size int) string {
+	id := make([]byte, size)
+	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
+}

@@ -1,0 +1,109 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+const (
+	// migrateTimeout bounds all of a migration, the wait for another one included:
+	// a deployment that takes longer counts as failed.
+	migrateTimeout = 5 * time.Minute
+	reachTimeout   = time.Minute
+	cancelTimeout  = 5 * time.Second
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrate applies what is missing of the migrations, in order and each in a transaction.
+// Of several at once, one works while the others wait.
+func Migrate(ctx context.Context, config *pgxpool.Config, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
+	defer cancel()
+	connConfig := config.ConnConfig.Copy()
+	// With ctx, the statement at work ends on the server too, while this process still runs.
+	connConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelTimeout}
+	}
+	db := stdlib.OpenDB(*connConfig)
+	defer func() { _ = db.Close() }()
+	provider, err := newProvider(db)
+	if err != nil {
+		return err
+	}
+	if err := reach(ctx, db, log); err != nil {
+		return err
+	}
+	applied, err := provider.Up(ctx)
+	var partial *goose.PartialError
+	if errors.As(err, &partial) {
+		applied = partial.Applied
+	}
+	for _, result := range applied {
+		log.InfoContext(ctx, "migrated", slog.String("migration", path.Base(result.Source.Path)),
+			slog.Int64("durationMs", result.Duration.Milliseconds()))
+	}
+	if err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "schema is up to date")
+	return nil
+}
+
+func newProvider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	// Tried every second, for as long as ctx allows.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(migrateTimeout.Seconds())))
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+}
+
+// reach waits until the server takes connections.
+func reach(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	for delay := 250 * time.Millisecond; ; delay = min(2*delay, 5*time.Second) {
+		err := db.PingContext(ctx)
+		if err == nil || refused(err) {
+			return err
+		}
+		// Errors of pgx have several lines.
+		cause := strings.Join(strings.Fields(err.Error()), " ")
+		log.WarnContext(ctx, "database cannot be reached",
+			slog.String("error", cause), slog.String("retryIn", delay.String()))
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("database cannot be reached: %w", err)
+		case <-time.After(delay):
+		}
+	}
+}
+
+// refused tells an answer that another attempt does not change, such as a wrong
+// password (class 28) or an unknown database (3D), from a server that is not there yet.
+func refused(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) &&
+		(strings.HasPrefix(answer.Code, "28") || strings.HasPrefix(answer.Code, "3D"))
+}
