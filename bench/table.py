@@ -31,6 +31,6 @@ def write(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
     print(text)
 
 
-def verdict(ratio: float, goal: float) -> str:
-    """Whether `ratio` meets `goal`, for the last column of a table."""
-    return "met" if ratio <= goal else "missed"
+def verdict(measured: float, goal: float, *, least: bool = False) -> str:
+    """Whether `measured` meets `goal`, a limit or the least; for the last column of a table."""
+    return "met" if (measured >= goal if least else measured <= goal) else "missed"

@@ -33,9 +33,12 @@ func postGreeting(c *gin.Context) {
 	var person struct {
 		Name string `json:"name"`
 	}
-	// Not c.ShouldBindJSON: its validator calls methods by name, with which no
-	// linker can leave out what is unused, and adds half to the image.
-	if err := json.NewDecoder(c.Request.Body).Decode(&person); err != nil {
+	// c.ShouldBindJSON would do as well, and check struct tags, for 0.6 MB of binary.
+	body, err := c.GetRawData()
+	if err == nil {
+		err = json.Unmarshal(body, &person)
+	}
+	if err != nil {
 		_ = c.Error(err).SetType(gin.ErrorTypeBind)
 		return
 	}

@@ -41,9 +41,10 @@ func problems(log *slog.Logger) gin.HandlerFunc {
 			answer.add(err)
 		}
 		switch {
+		case answer.Status >= http.StatusBadRequest:
 		case errors.Is(ctx.Err(), context.Canceled):
 			answer.Status = statusClientClosedRequest
-		case answer.Status < http.StatusBadRequest:
+		default:
 			answer.Status = http.StatusInternalServerError
 		}
 		answer.Title = http.StatusText(answer.Status)

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -33,8 +36,11 @@ type Limits struct {
 }
 
 // NewRouter returns a router with everything that the routes share. Client
-// addresses in headers count only from the trusted proxies.
-func NewRouter(log *slog.Logger, recorder Recorder, trustedProxies []string, limits func() Limits) (*gin.Engine, error) {
+// addresses in headers count only from the trusted proxies. Requests are logged
+// to access, which is cheaper than slog, and everything else to log.
+func NewRouter(
+	log *slog.Logger, access zerolog.Logger, recorder Recorder, trustedProxies []string, limits func() Limits,
+) (*gin.Engine, error) {
 	if os.Getenv(gin.EnvGinMode) == "" {
 		gin.SetMode(gin.ReleaseMode)
 	}
@@ -50,8 +56,12 @@ func NewRouter(log *slog.Logger, recorder Recorder, trustedProxies []string, lim
 	if err := router.SetTrustedProxies(trustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
+	clientIP := (*gin.Context).ClientIP
+	if len(trustedProxies) == 0 {
+		clientIP = peerIP
+	}
 	// The log line needs the ids, and must see the status that an error or a panic ends in.
-	router.Use(begin(limits), observe(log, recorder), problems(log), recovery(log))
+	router.Use(begin(limits), observe(access, recorder, clientIP), problems(log), recovery(log))
 	return router, nil
 }
 
@@ -62,8 +72,8 @@ func begin(limits func() Limits) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		maps.Copy(c.Writer.Header(), securityHeaders)
 		limits := limits()
-		ctx, cancel := context.WithTimeout(identify(c), limits.Timeout)
-		defer cancel()
+		ctx := &deadline{Context: identify(c), at: time.Now().Add(limits.Timeout)}
+		defer ctx.stop()
 		c.Request = c.Request.WithContext(ctx)
 		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limits.BodyBytes)
 		c.Next()
@@ -75,37 +85,60 @@ var securityHeaders = http.Header{
 	"X-Content-Type-Options": {"nosniff"},
 }
 
+// deadline is a context as context.WithDeadline returns it, but sets its timer
+// only when somebody waits for it: few requests do.
+type deadline struct {
+	context.Context
+
+	at     time.Time
+	once   sync.Once
+	timed  context.Context
+	cancel context.CancelFunc
+}
+
+func (d *deadline) Deadline() (time.Time, bool) { return d.at, true }
+func (d *deadline) Done() <-chan struct{}       { return d.start().Done() }
+func (d *deadline) Err() error                  { return d.start().Err() }
+
+func (d *deadline) start() context.Context {
+	d.once.Do(func() { d.timed, d.cancel = context.WithDeadline(d.Context, d.at) })
+	return d.timed
+}
+
+func (d *deadline) stop() {
+	d.once.Do(func() { d.timed, d.cancel = d.Context, func() {} })
+	d.cancel()
+}
+
 // observe logs and counts each request.
-func observe(log *slog.Logger, recorder Recorder) gin.HandlerFunc {
+func observe(access zerolog.Logger, recorder Recorder, clientIP func(*gin.Context) string) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		start := time.Now()
 		recorder.RequestStarted()
 		c.Next()
-		end := time.Now()
-		elapsed := end.Sub(start)
+		elapsed := time.Since(start)
 
+		line := access.Info().Ctx(c.Request.Context())
 		route, status := c.FullPath(), c.Writer.Status()
-		var path slog.Attr // left out of the line while empty
 		if route == "" {
 			route = "unmatched"
-			text := c.Request.URL.EscapedPath()
-			path = slog.String("path", text[:min(len(text), maxLoggedPath)])
+			path := c.Request.URL.EscapedPath()
+			line.Str("path", path[:min(len(path), maxLoggedPath)])
 		}
 		recorder.RequestDone(c.Request.Method, route, status, elapsed)
-		if !log.Enabled(c, slog.LevelInfo) {
-			return
-		}
-		// Past the logger, which would look up its caller each time.
-		line := slog.NewRecord(end, slog.LevelInfo, "request", 0)
-		line.AddAttrs(
-			slog.String("method", c.Request.Method),
-			slog.String("route", route),
-			path,
-			slog.Int("status", status),
-			slog.Float64("durationMs", float64(elapsed.Microseconds())/1000),
-			slog.String("clientIp", c.ClientIP()))
-		_ = log.Handler().Handle(c.Request.Context(), line)
+		line.Str("method", c.Request.Method).
+			Str("route", route).
+			Int("status", status).
+			Float64("durationMs", float64(elapsed.Microseconds())/1000).
+			Str("clientIp", clientIP(c)).
+			Msg("request")
 	}
+}
+
+// peerIP is what gin's ClientIP comes to without trusted proxies, but parses nothing.
+func peerIP(c *gin.Context) string {
+	host, _, _ := net.SplitHostPort(c.Request.RemoteAddr)
+	return host
 }
 
 // recovery turns a panic into a logged internal error.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/rs/zerolog"
 )
 
 type recorder struct{ events []string }
@@ -32,25 +33,19 @@ func (r *recorder) RequestDone(method, route string, status int, _ time.Duration
 	r.events = append(r.events, fmt.Sprint(method, " ", route, " ", status))
 }
 
-// contextHandler adds the ids of the context to each line, as the service's logger does.
-type contextHandler struct {
-	slog.Handler
-
-	attrs func(context.Context) []slog.Attr
-}
-
-func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
-	record.AddAttrs(h.attrs(ctx)...)
-	return h.Handler.Handle(ctx, record)
-}
-
 const maxBody = 1000
 
 // newRouter returns a router with one route for each way to end.
 func newRouter(t *testing.T, log io.Writer, metrics Recorder, proxies ...string) *gin.Engine {
 	t.Helper()
 	limits := func() Limits { return Limits{BodyBytes: maxBody, Timeout: 50 * time.Millisecond} }
-	router, err := NewRouter(slog.New(contextHandler{slog.NewJSONHandler(log, nil), LogIDs()}), metrics, proxies, limits)
+	ids := LogIDs()
+	lines := zerolog.New(log).Hook(zerolog.HookFunc(func(line *zerolog.Event, _ zerolog.Level, _ string) {
+		for _, id := range ids(line.GetCtx()) {
+			line.Str(id.Key, id.Value.String())
+		}
+	}))
+	router, err := NewRouter(slog.New(zerolog.NewSlogHandler(lines)), lines, metrics, proxies, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +178,7 @@ func TestPathsAndMethodsOfClientsMakeNoRoutes(t *testing.T) {
 	router := newRouter(t, io.Discard, metrics)
 	prefixes := []string{"/", "/ok/", "/ok/1/"}
 	for i := range 10_000 {
-		path := prefixes[i%len(prefixes)] + strconv.FormatUint(rand.Uint64(), 36) //nolint:gosec // no secret
+		path := prefixes[i%len(prefixes)] + strconv.FormatUint(rand.Uint64(), 36)
 		router.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 	}
 	slices.Sort(metrics.events)
@@ -201,6 +196,35 @@ func TestAClientThatHasGoneIsNoFaultOfTheServer(t *testing.T) {
 	newRouter(t, io.Discard, metrics).ServeHTTP(httptest.NewRecorder(), request)
 	if got := fmt.Sprint(metrics.events); got != "[started GET /slow 499]" {
 		t.Errorf("counted %s", got)
+	}
+}
+
+func TestDeadlineEndsWhoeverWaits(t *testing.T) {
+	parent, cancel := context.WithCancel(t.Context())
+	waiting := &deadline{Context: parent, at: time.Now().Add(time.Millisecond)}
+	if at, ok := waiting.Deadline(); !ok || at != waiting.at {
+		t.Errorf("deadline %v", at)
+	}
+	<-waiting.Done()
+	if err := waiting.Err(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("after its time: %v", err)
+	}
+	waiting.stop()
+
+	stopped := &deadline{Context: parent, at: time.Now().Add(time.Hour)}
+	child, stopChild := context.WithCancel(stopped)
+	defer stopChild()
+	stopped.stop()
+	<-child.Done()
+	if err := stopped.Err(); !errors.Is(err, context.Canceled) {
+		t.Errorf("after its request: %v", err)
+	}
+
+	unused := &deadline{Context: parent, at: time.Now().Add(time.Hour)}
+	unused.stop()
+	cancel()
+	if <-unused.Done(); !errors.Is(unused.Err(), context.Canceled) {
+		t.Errorf("after its connection: %v", unused.Err())
 	}
 }
 
@@ -224,7 +248,7 @@ func TestClientAddressIsBelievedFromTrustedProxiesOnly(t *testing.T) {
 			t.Errorf("behind %s: client %s, want %s", proxy, got, want)
 		}
 	}
-	if _, err := NewRouter(slog.New(slog.DiscardHandler), &recorder{}, []string{"nonsense"}, nil); err == nil {
+	if _, err := NewRouter(slog.New(slog.DiscardHandler), zerolog.Nop(), &recorder{}, []string{"nonsense"}, nil); err == nil {
 		t.Error("a proxy that is no address was accepted")
 	}
 }

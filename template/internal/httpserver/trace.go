@@ -59,12 +59,12 @@ func parseTraceparent(header string) string {
 	return match[2]
 }
 
-// newIDs returns ids that are unique, not secret.
+// newIDs returns ids that are unique, not secret. A request that begins a trace is named after it.
 func newIDs() (trace, span, request string) {
-	var random [40]byte
+	var random [24]byte
 	for i := 0; i < len(random); i += 8 {
 		binary.NativeEndian.PutUint64(random[i:], rand.Uint64()) //nolint:gosec // not secret
 	}
 	text := hex.EncodeToString(random[:])
-	return text[:32], text[32:48], text[48:]
+	return text[:32], text[32:], text[:32]
 }

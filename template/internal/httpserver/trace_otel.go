@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/gin-gonic/gin"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -21,6 +22,7 @@ func identify(c *gin.Context) context.Context {
 	}
 	c.Header(requestIDHeader, id)
 	c.Request.Pattern = c.FullPath() // otelhttp names the span after it
+	trace.SpanFromContext(c.Request.Context()).SetAttributes(semconv.HTTPRoute(c.FullPath()))
 	return context.WithValue(c.Request.Context(), requestIDKey{}, id)
 }
 

@@ -51,8 +51,7 @@ func Migrate(ctx context.Context, config *pgxpool.Config, log *slog.Logger) erro
 		return err
 	}
 	applied, err := provider.Up(ctx)
-	var partial *goose.PartialError
-	if errors.As(err, &partial) {
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 		applied = partial.Applied
 	}
 	for _, result := range applied {

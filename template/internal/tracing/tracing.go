@@ -21,7 +21,7 @@ import (
 // Start begins to export spans in batches, by OTLP over HTTP, as the standard
 // OTEL_… variables say. Without a collector's address there, spans are made and
 // propagated but go nowhere. The function that it returns sends what is left.
-func Start(ctx context.Context, service, version string, log *slog.Logger) (flush func(context.Context) error, err error) {
+func Start(ctx context.Context, service, version string, log *slog.Logger) (flush func(context.Context), err error) {
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(
 		propagation.TraceContext{}, propagation.Baggage{}))
 	// By default, both would print text.
@@ -45,7 +45,11 @@ func Start(ctx context.Context, service, version string, log *slog.Logger) (flus
 	}
 	provider := sdktrace.NewTracerProvider(options...)
 	otel.SetTracerProvider(provider)
-	return provider.Shutdown, nil
+	return func(ctx context.Context) {
+		if err := provider.Shutdown(ctx); err != nil {
+			otel.Handle(err) // no reason to fail
+		}
+	}, nil
 }
 
 // Handler gives each request a span, which continues the caller's trace.
