@@ -160,7 +160,8 @@ def row(name: str, cluster: Cluster) -> list[str]:
     """One row: a cluster's requests, and those lost with their causes."""
     total = cluster.lost.total()
     causes = ", ".join(f"{count} {cause}" for cause, count in cluster.lost.most_common())
-    goal = ["0", table.verdict(total, 0)] if cluster.kind == SERVICE else ["", ""]
+    ours = cluster.kind == SERVICE and not cluster.by_probe
+    goal = ["0", table.verdict(total, 0)] if ours else ["", ""]
     return [name, str(cluster.replaced), f"{cluster.requests:,}", f"{total:,}", causes, *goal]
 
 

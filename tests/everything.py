@@ -1,4 +1,9 @@
-"""Every combination of answers, rendered once for all tests that look at all of them."""
+"""Every combination in `support.combinations()`, rendered once for all tests that look at all.
+
+These are not all that a user may choose: any three answers meet in one of them. What `variants`
+and `with_folder` return is therefore all that the template can yield where a text, or a folder,
+depends on at most three answers; `test_combinations.py` names those that depend on more.
+"""
 
 from __future__ import annotations
 
@@ -61,13 +66,13 @@ def everything() -> list[Render]:
 
 
 def variants(path: str) -> dict[str, str]:
-    """Return every distinct text of the file `path`, each by a name of its own."""
+    """Return every distinct text of the file `path` that is rendered, each by a name of its own."""
     digests = {r.files[path] for r in everything() if path in r.files}
     return {digest[:12]: read(digest) for digest in sorted(digests)}
 
 
 def with_folder(folder: str) -> Iterator[Render]:
-    """Yield one render for every distinct content of `folder`."""
+    """Yield one render for every distinct content of `folder` that is rendered."""
     seen = set()
     for rendered in everything():
         content = frozenset((p, d) for p, d in rendered.files.items() if p.startswith(folder + "/"))
@@ -83,6 +88,7 @@ def _template_digest() -> str:
     for path in [*sorted(sources), ROOT / "copier.yml", ROOT / "tests" / "support.py"]:
         digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_mode:o}\0".encode())
         digest.update(path.read_bytes() + b"\0")
+    digest.update(json.dumps(combinations()).encode())
     return digest.hexdigest()[:16]
 
 
@@ -92,7 +98,7 @@ def _render_all(index: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), spawn, _compile_once) as pool:
         one = functools.partial(_render_one, FOLDER / "files")
-        renders = list(pool.map(one, combinations(), chunksize=8))
+        renders = list(pool.map(one, combinations(), chunksize=4))
     unfinished = index.with_suffix(".tmp")
     unfinished.write_text(json.dumps(renders))
     unfinished.replace(index)

@@ -1,4 +1,4 @@
-"""The linters: pinned under tests/lint/, installed under `CACHE` on first use."""
+"""The linters: pinned under tests/lint/ or by the template, installed under `CACHE` on first use."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
 from support import CACHE, ROOT, need, unavailable
 
 PINS = ROOT / "tests" / "lint"
@@ -27,9 +28,9 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
-def _installed(name: str, pins: Path, install: Callable[[Path], None]) -> Path:
-    """Return the folder that `install` filled for the present content of `pins`."""
-    folder = CACHE / f"{name}-{hashlib.sha256(pins.read_bytes()).hexdigest()[:12]}"
+def _installed(name: str, pins: bytes, install: Callable[[Path], None]) -> Path:
+    """Return the folder that `install` filled for `pins` as they are at present."""
+    folder = CACHE / f"{name}-{hashlib.sha256(pins).hexdigest()[:12]}"
     with locked(name):
         if not (folder / ".complete").exists():
             install(folder)
@@ -55,16 +56,37 @@ def python_tool(name: str) -> Path:
         pip = (folder / "bin" / "pip", "--disable-pip-version-check")
         _quietly(*pip, "install", "--quiet", "--requirement", pins)
 
-    return _installed("lint-python", pins, install) / "bin" / name
+    return _installed("lint-python", pins.read_bytes(), install) / "bin" / name
+
+
+def _go_install(folder: Path, what: str, cwd: Path = ROOT, **env: str) -> None:
+    need("go")
+    env = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "", **env}
+    _quietly("go", "install", what, env=env, cwd=cwd)
 
 
 @functools.cache
 def go_tool(name: str) -> Path:
     """Return the path of a linter that lint/tools/go.mod pins."""
-    need("go")
+    tools = PINS / "tools"
 
     def install(folder: Path) -> None:
-        env = {**os.environ, "GOBIN": str(folder), "GOFLAGS": ""}
-        _quietly("go", "install", "tool", env=env, cwd=PINS / "tools")
+        _go_install(folder, "tool", tools)
 
-    return _installed("lint-go", PINS / "tools" / "go.mod", install) / name
+    return _installed("lint-go", (tools / "go.mod").read_bytes(), install) / name
+
+
+@functools.cache
+def golangci() -> Path:
+    """Return the path of the golangci-lint that a render's CI runs.
+
+    It refuses code for a newer Go than its own, so that it is made with the one of the images.
+    """
+    questions = yaml.safe_load((ROOT / "copier.yml").read_text())
+    go, version = (questions[name]["default"] for name in ("go_version", "golangci_version"))
+    module = f"github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v{version}"
+
+    def install(folder: Path) -> None:
+        _go_install(folder, module, GOTOOLCHAIN=f"go{go}")
+
+    return _installed("golangci", f"{module} {go}".encode(), install) / "golangci-lint"

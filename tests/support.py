@@ -8,11 +8,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import copier
+import covertable
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,25 +31,50 @@ def subsets(*values: str, least: int = 0) -> list[list[str]]:
     return [list(c) for size in sizes for c in itertools.combinations(values, size)]
 
 
-def combinations() -> Iterator[dict[str, Any]]:
-    """Every combination of the answers that decide which files and lines are rendered."""
-    for base_image, deploy, datastores, ci, go_env in itertools.product(
-        ["distroless", "alpine"],
-        subsets("kubernetes", "compose", least=1),
-        subsets("postgres", "redis"),
-        ["github", "gitlab", "none"],
-        [{}, {"goproxy": "https://goproxy.example.com,direct"}, {"goprivate": "github.com/acme/*"}],
-    ):
-        probe_sets = subsets("startup", "liveness", "readiness")
-        for probes in probe_sets if "kubernetes" in deploy else [None]:
-            yield {
-                "base_image": base_image,
-                "deploy": deploy,
-                "datastores": datastores,
-                "ci": ci,
-                **({} if probes is None else {"probes": probes}),
-                **go_env,
-            }
+#: The answers that decide which files and lines are rendered, each with its values.
+FACTORS: dict[str, list[Any]] = {
+    "base_image": ["distroless", "alpine"],
+    "deploy": subsets("kubernetes", "compose", least=1),
+    # None where the question is not asked.
+    "probes": [*subsets("startup", "liveness", "readiness"), None],
+    "datastores": subsets("postgres", "redis"),
+    "tracing": [False, True],
+    "ci": ["github", "gitlab", "none"],
+    "go_env": [
+        {},
+        {"goproxy": "https://goproxy.example.com,direct"},
+        {"goprivate": "github.com/acme/*"},
+    ],
+}
+
+
+def possible(row: Mapping[str, Any]) -> bool:
+    """Whether these values of `FACTORS` can meet: only Kubernetes has probes."""
+    return ("kubernetes" in row["deploy"]) == (row["probes"] is not None)
+
+
+@functools.cache
+def combinations() -> list[dict[str, Any]]:
+    """Answers in which any three values that can meet do meet, and the default and the fullest.
+
+    A file whose text depends on at most three of `FACTORS` is so rendered in each of its
+    variants; `test_combinations.py` proves the coverage, and names the files with more.
+    """
+    meet = {"operator": "fn", "requires": ["deploy", "probes"], "evaluate": possible}
+    last = {name: values[-1] for name, values in FACTORS.items()}
+    default = {name: values[0] for name, values in FACTORS.items()}
+    probes = FACTORS["probes"][-2]
+    full_go_env = {key: text for values in FACTORS["go_env"] for key, text in values.items()}
+    rows = [
+        default | {"probes": probes},
+        last | {"probes": probes, "ci": "github", "go_env": full_go_env},
+        *covertable.make(FACTORS, strength=3, constraints=[meet]),
+    ]
+    return [
+        {name: row[name] for name in FACTORS if name != "go_env" and row[name] is not None}
+        | row["go_env"]
+        for row in rows
+    ]
 
 
 @functools.cache
@@ -75,6 +101,24 @@ def render(destination: Path, **answers: Any) -> Path:
         settings=copier.Settings(),
     )
     return destination
+
+
+def oversize(files: Mapping[str, str]) -> list[str]:
+    """Which limits of size a default render, its texts by their paths, breaks.
+
+    It may have 45 files, and 1200 lines of Go that are not blank and no tests.
+    """
+    lines = [
+        line
+        for path, text in files.items()
+        if path.endswith(".go") and not path.endswith("_test.go")
+        for line in text.splitlines()
+        if line.strip()
+    ]
+    return [
+        *([f"{len(files)} files"] if len(files) > 45 else []),
+        *([f"{len(lines)} lines of Go"] if len(lines) > 1200 else []),
+    ]
 
 
 def unavailable(reason: str) -> None:

@@ -526,13 +526,19 @@ def test_compose_brings_everything_up(
     workshop.build(project)
     images = {"app": tag(project)}
     if chosen:
+        images["migrate"] = tag(project)
         run(["make", "secrets"], project)
         references = re.findall(r"image: ((?:postgres|redis):\S+)", text_of(project))
         images |= {r.partition(":")[0]: workshop.base(r).image for r in references}
     override(project, images)
     try:
         compose(project, "up", "--detach", "--no-build", "--wait", "--wait-timeout=120")
-        assert compose.state(project) == dict.fromkeys(images, "healthy")
+        state = compose.state(project)
+        if chosen:
+            assert state.pop("migrate") == "exited"
+            assert "00001_greetings.sql" in compose(project, "logs", "migrate")
+        assert set(state.values()) == {"healthy"}
+        assert set(state) == set(images) - {"migrate"}
         assert get(HTTP, "/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
         started = time.monotonic()
         compose(project, "stop", "app")

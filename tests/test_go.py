@@ -2,78 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import re
 import signal
 import socket
-import subprocess
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from support import ROOT, need, render, run
-
-#: The answers behind each distinct Go tree.
-TREES: dict[str, dict[str, Any]] = {
-    "none": {},
-    "postgres": {"datastores": ["postgres"]},
-    "redis": {"datastores": ["redis"]},
-    "postgres-redis": {"datastores": ["postgres", "redis"]},
-    "customised": {
-        "datastores": ["postgres", "redis"],
-        "http_port": 18080,
-        "admin_port": 19090,
-        "liveness_path": "/probes/alive",
-        "readiness_path": "/probes/takes-requests",
-        "probe_timeout_seconds": 60,
-    },
-    "long": {
-        "service_name": "s" + "-long-name" * 5 + "z",
-        "module_path": "example.com/" + "/".join(["a-rather-long-element"] * 8) + "/v2",
-    },
-}
+from linters import golangci
+from service import (
+    TOOLCHAINS,
+    TREES,
+    Service,
+    Tree,
+    build,
+    faulty_lines,
+    go,
+    make,
+    metric_findings,
+    running,
+)
+from support import CACHE, ROOT, need, oversize, run
 
 #: Trees with code of their own; the rest differ in names and constants.
-DISTINCT = ["none", "postgres", "redis", "postgres-redis"]
-
-#: The oldest Go that go.mod allows, as this machine has it, and the one that images use.
-QUESTIONS = yaml.safe_load((ROOT / "copier.yml").read_text())
-TOOLCHAINS = ["local", f"go{QUESTIONS['go_version']['default']}"]
-
-#: What the Dockerfile builds with.
-BUILD = ["-trimpath", "-tags", "nomsgpack,timetzdata"]
-LDFLAGS = "-s -w -X main.version=v1.2.3 -X main.revision=abc -X main.date=2026-11-23"
-
-
-@dataclass
-class Tree:
-    """A rendered repository."""
-
-    path: Path
-    answers: dict[str, Any]
-
-    @property
-    def service(self) -> str:
-        return str(self.answers.get("service_name", "myservice"))
-
-    def file(self, name: str) -> Path:
-        return self.path / name
-
-    @property
-    def main(self) -> Path:
-        return self.path / "cmd" / self.service / "main.go"
-
-
-def make(folder: Path, name: str) -> Tree:
-    need("go")
-    return Tree(render(folder / "project", **TREES[name]), TREES[name])
+DISTINCT = ["none", "postgres", "redis", "postgres-redis", "tracing", "everything"]
 
 
 @pytest.fixture(scope="session")
@@ -92,12 +47,6 @@ def mutable(tmp_path: Path) -> Tree:
     return make(tmp_path, "none")
 
 
-def go(tree: Tree, *arguments: str, ok: bool = True, toolchain: str = "local") -> str | None:
-    """What a go command printed; None where it failed although that was `ok=False`."""
-    done = run(["nice", "go", *arguments], tree.path, {"GOTOOLCHAIN": toolchain}, ok=ok)
-    return None if done.returncode else done.stdout
-
-
 # -- checkers ------------------------------------------------------------------------------
 
 
@@ -108,6 +57,15 @@ def unformatted(tree: Tree) -> str:
 
 def tidy_diff(tree: Tree, toolchain: str) -> str:
     done = run(["go", "mod", "tidy", "-diff"], tree.path, {"GOTOOLCHAIN": toolchain}, ok=False)
+    return done.stdout if done.returncode else ""
+
+
+def lint_findings(tree: Tree) -> str:
+    """What golangci-lint has against the project, by the project's own configuration."""
+    env = {"GOTOOLCHAIN": TOOLCHAINS[-1], "GOLANGCI_LINT_CACHE": str(CACHE / "golangci-cache")}
+    command: list[str | Path] = ["nice", golangci(), "run", "--allow-serial-runners"]
+    done = run(command, tree.path, env, ok=False)
+    assert ("0 issues." in done.stdout) == (done.returncode == 0), done.stdout
     return done.stdout if done.returncode else ""
 
 
@@ -130,25 +88,10 @@ def coverage(tree: Tree) -> float:
     return float(report.split()[-1].rstrip("%"))
 
 
-def build(tree: Tree, toolchain: str = "local") -> Path:
-    binary = tree.path.parent / f"app-{toolchain}"
-    run(
-        ["nice", "go", "build", *BUILD, "-ldflags", LDFLAGS, "-o", binary, f"./cmd/{tree.service}"],
-        tree.path,
-        {"CGO_ENABLED": "0", "GOTOOLCHAIN": toolchain},
-    )
-    return binary
-
-
-def oversize(tree: Tree) -> list[str]:
-    """Which limits of size a default render breaks."""
+def texts(tree: Tree) -> dict[str, str]:
+    """The text of every file by its path."""
     files = [p for p in tree.path.rglob("*") if p.is_file() and ".git" not in p.parts]
-    code = [p for p in files if p.suffix == ".go" and not p.name.endswith("_test.go")]
-    lines = sum(len(p.read_text().splitlines()) for p in code)
-    return [
-        *([f"{len(files)} files"] if len(files) > 45 else []),
-        *([f"{lines} lines of Go"] if lines > 1200 else []),
-    ]
+    return {p.relative_to(tree.path).as_posix(): p.read_text() for p in files}
 
 
 def conditions(template: Path) -> set[str]:
@@ -169,6 +112,11 @@ def test_go_is_formatted(tree: Tree) -> None:
 
 def test_go_passes_vet(tree: Tree) -> None:
     go(tree, "vet", "./...")
+
+
+@pytest.mark.parametrize("name", ["none", "postgres", "redis", "tracing", "everything"])
+def test_golangci_lint_finds_nothing(trees: dict[str, Tree], name: str) -> None:
+    assert lint_findings(trees[name]) == ""
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS)
@@ -196,11 +144,11 @@ def test_project_passes_its_own_tests_with_other_names(trees: dict[str, Tree], n
 
 
 def test_project_passes_its_own_tests_with_the_newest_go(trees: dict[str, Tree]) -> None:
-    go(trees["postgres-redis"], "test", "./...", toolchain=TOOLCHAINS[-1])
+    go(trees["everything"], "test", "./...", toolchain=TOOLCHAINS[-1])
 
 
 def test_default_render_is_small(trees: dict[str, Tree]) -> None:
-    assert oversize(trees["none"]) == []
+    assert oversize(texts(trees["none"])) == []
 
 
 def test_conditions_stay_out_of_the_packages() -> None:
@@ -209,7 +157,7 @@ def test_conditions_stay_out_of_the_packages() -> None:
 
 def test_packages_do_not_import_each_other(trees: dict[str, Tree]) -> None:
     imports_of = '{{.ImportPath}}: {{join .Imports " "}}'
-    listing = go(trees["postgres-redis"], "list", "-f", imports_of, "./internal/...")
+    listing = go(trees["everything"], "list", "-f", imports_of, "./internal/...")
     assert listing
     for line in listing.splitlines():
         _, _, imports = line.partition(": ")
@@ -228,6 +176,17 @@ def test_vet_rejects(mutable: Tree) -> None:
     source = mutable.file("internal/api/fault.go")
     source.write_text('package api\n\nimport "fmt"\n\nfunc init() { fmt.Printf("%d", "x") }\n')
     assert go(mutable, "vet", "./internal/api", ok=False) is None
+
+
+def test_golangci_lint_rejects(mutable: Tree) -> None:
+    source = mutable.file("internal/api/fault.go")
+    source.write_text(
+        'package api\n\nimport "io"\n\nfunc fault(err error) bool {\n\treturn err == io.EOF\n}\n'
+    )
+    findings = lint_findings(mutable)
+    assert "(unused)" in findings
+    # What only the project's own configuration enables.
+    assert "(errorlint)" in findings
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS)
@@ -252,10 +211,11 @@ def test_coverage_notices_missing_tests(mutable: Tree) -> None:
 
 
 def test_size_check_rejects(mutable: Tree) -> None:
-    mutable.file("internal/api/more.go").write_text("package api\n" + "// more\n" * 1200)
-    for number in range(45):
-        mutable.file(f"{number}.txt").touch()
-    assert len(oversize(mutable)) == 2
+    small = texts(mutable)
+    code = {path: text for path, text in small.items() if path.endswith(".go")}
+    assert oversize(code | {"a.go": "\n \n" * 1200, "a_test.go": "// more\n" * 1200}) == []
+    assert oversize(code | {"a.go": "// more\n" * 1200})[0].endswith("lines of Go")
+    assert oversize(small | {f"{number}.txt": "" for number in range(45)})[0].endswith("files")
 
 
 def test_condition_check_rejects(tmp_path: Path) -> None:
@@ -266,70 +226,6 @@ def test_condition_check_rejects(tmp_path: Path) -> None:
 # -- the running service -------------------------------------------------------------------
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@dataclass
-class Service:
-    """The built binary at work."""
-
-    process: subprocess.Popen[str]
-    http_port: int
-    admin_port: int
-    environment: dict[str, str]
-    lines: list[str] = field(default_factory=list)
-
-    def get(self, port: int, path: str, method: str = "GET") -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request(method, path, headers={"Connection": "keep-alive"})
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-
-    def wait(self, port: int, path: str, status: int) -> str:
-        """The body of the first answer with `status`."""
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                got, body = self.get(port, path)
-                if got == status:
-                    return body
-            time.sleep(0.05)
-        pytest.fail(f"{path} never answered {status}:\n{''.join(self.lines)}")
-
-
-@contextlib.contextmanager
-def running(binary: Path, **environment: str) -> Iterator[Service]:
-    http_port, admin_port = free_port(), free_port()
-    variables = {
-        "HTTP_ADDR": f"127.0.0.1:{http_port}",
-        "ADMIN_ADDR": f"127.0.0.1:{admin_port}",
-        "DRAIN_DELAY": "2s",
-        **environment,
-    }
-    process = subprocess.Popen(
-        [binary],
-        env=variables,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    service = Service(process, http_port, admin_port, variables)
-    assert process.stdout
-    reader = threading.Thread(target=service.lines.extend, args=[process.stdout])
-    reader.start()
-    try:
-        yield service
-    finally:
-        process.kill()
-        process.wait()
-        reader.join()
-
-
 @pytest.fixture(scope="session")
 def binary(trees: dict[str, Tree]) -> Path:
     return build(trees["none"])
@@ -338,45 +234,6 @@ def binary(trees: dict[str, Tree]) -> Path:
 @pytest.fixture(scope="session")
 def store_binary(trees: dict[str, Tree]) -> Path:
     return build(trees["customised"])
-
-
-def faulty_lines(lines: list[str]) -> list[str]:
-    """The lines that are no JSON object with the fields that log systems rely on."""
-    faulty = []
-    for line in lines:
-        try:
-            fields = json.loads(line)
-            timestamp = fields["timestamp"]
-        except (ValueError, KeyError, TypeError):
-            faulty.append(line)
-            continue
-        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", timestamp) or not all(
-            fields.get(key) for key in ["level", "service", "traceId", "message"]
-        ):
-            faulty.append(line)
-    return faulty
-
-
-#: Metrics of the library's own about the runtime, whose names are not ours to choose.
-RUNTIME_METRIC = re.compile(r"(go|process)_")
-
-
-def metric_findings(exposition: str) -> list[str]:
-    """What promtool has against the metrics, but for missing help and runtime metrics."""
-    need("promtool")
-    done = subprocess.run(
-        ["promtool", "check", "metrics"],
-        input=exposition,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    return [
-        line
-        for line in done.stdout.splitlines()
-        if not line.endswith("no help text") and not RUNTIME_METRIC.match(line)
-    ]
 
 
 def test_binary_serves_each_endpoint(binary: Path) -> None:
@@ -472,7 +329,7 @@ def test_sigterm_drains(binary: Path) -> None:
 
 
 def test_second_signal_ends_at_once(binary: Path) -> None:
-    with running(binary, DRAIN_DELAY="60s") as service:
+    with running(binary, DRAIN_DELAY="60s", GRACE_PERIOD="120s") as service:
         service.wait(service.admin_port, "/ready", 200)
         service.process.send_signal(signal.SIGINT)
         service.wait(service.admin_port, "/ready", 503)
@@ -519,12 +376,14 @@ def test_log_check_rejects() -> None:
         "timestamp": "2026-11-23T10:00:00.000Z",
         "level": "INFO",
         "service": "s",
+        "version": "v1",
         "traceId": "t",
         "message": "m",
     }
     assert faulty_lines([json.dumps(good)]) == []
     for fault in ["[GIN-debug] text", json.dumps(good | {"traceId": ""}), "[]"]:
         assert faulty_lines([fault]) == [fault]
+    assert faulty_lines([json.dumps(good | {"message": "request"})])
     assert faulty_lines([json.dumps(good | {"timestamp": "2026-11-23T10:00:00+01:00"})])
 
 

@@ -67,6 +67,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "deploy": ({"deploy": ["compose"]}, "stop_grace_period"),
     "probes": ({"probes": ["startup"]}, "startupProbe"),
     "datastores": ({"datastores": ["postgres"]}, "DATABASE_URL"),
+    "tracing": ({"tracing": True}, "go.opentelemetry.io"),
     "ci": ({"ci": "gitlab"}, "CI_PIPELINE_SOURCE"),
     "http_port": ({"http_port": 18080}, "18080"),
     "admin_port": ({"admin_port": 19090}, "19090"),
@@ -124,7 +125,7 @@ def test_one_section_at_a_time() -> None:
     sections = [q.section for q in QUESTIONS.all]
     runs = [section for section, _ in itertools.groupby(sections)]
     first = runs[: runs.index("customise")]
-    assert first == ["service", "image", "deployment", "dependency", "delivery"]
+    assert first == ["service", "image", "deployment", "dependency", "observe", "delivery"]
     assert set(runs[runs.index("customise") + 1 :]) <= set(first)
 
 
@@ -138,7 +139,7 @@ def test_what_is_spelled_is_parsed_again(question: Question) -> None:
 
 
 REFUSED: dict[str, list[Any]] = {
-    "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "default", "kube-system", "ünï", "9lives", ".git/hooks"],
+    "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "default", "kube-system", "postgres", "ünï", "9lives", ".git/hooks"],
     "description": ["", " ", "two\nlines", "tab\there", "x" * 201, "bell\x07", "back\\slash"],
     "module_path": ["", "myservice", "Github.com/acme/x", "github.com/acme/", "github.com//x", "github.com/../x", "github.com/acme/x y", "github.com/acme/x;", "https://github.com/acme/x", "github.com/acme/x\n", "a.b/v1", "a.b/x/v0", "a.b/x/v01", "a.b/con", "a.b/x.", "a.b/vendor/x", "gopkg.in/x.v1", "/a.b/x", "a.b/-x/[[ y ]]"],
     "registry": ["", "acme", "ghcr.io", "https://ghcr.io/acme", "ghcr.io/Acme", "ghcr.io/", "ghcr.io//x", "ghcr.io/acme:tag", "host:0/x", "host:70000/x", "ghcr.io/a b", "ghcr.io/acme\n", "-h.io/x"],
@@ -210,13 +211,14 @@ def test_the_folder_suggests_a_valid_name(folder: str, tmp_path: Path) -> None:
 
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
+RESERVED = {"vendor", "internal", "testdata", "default", "postgres", "redis"}
 
 
 @FUZZ
 @given(st.one_of(st.text(max_size=60), st.from_regex(NAME, fullmatch=True), st.from_regex(NAME)))
 @example("abc\n")
 def test_fuzzed_names_are_taken_exactly_when_they_match(name: str) -> None:
-    reserved = name in ("vendor", "internal", "testdata", "default") or name.startswith("kube-")
+    reserved = name in RESERVED or name.startswith("kube-")
     assert (refusal(service_name=name) is None) == (bool(NAME.fullmatch(name)) and not reserved)
 
 

@@ -53,7 +53,7 @@ def edit(project: Path) -> dict[str, str]:
     for name, text in edits.items():
         with (project / name).open("a") as file:
             file.write(text)
-    (project / ".editorconfig").unlink()
+    (project / "renovate.json").unlink()
     git(project, "add", "--all")
     git(project, "commit", "-qm", "Mine")
     return edits
@@ -63,7 +63,7 @@ def check_edits(project: Path, edits: dict[str, str]) -> None:
     """Every edit is there, without a conflict."""
     for name, text in edits.items():
         assert text in (project / name).read_text(), name
-    assert not (project / ".editorconfig").exists()
+    assert not (project / "renovate.json").exists()
     assert not [name for name, text in tree(project).items() if "<<<<<<<" in text]
 
 

@@ -19,6 +19,7 @@ QUESTIONS = [
     "Where it runs",
     "Kubernetes probes",
     "Data stores",
+    "Send traces",
     "Continuous integration",
     "Customise further",
 ]
@@ -49,7 +50,15 @@ def test_straight_through(wizard: Terminal, tmp_path: Path) -> None:
     assert not (tmp_path / "myservice").exists(), "created before the review"
     for shown in ("service name", "example.com/myservice", "distroless", "myservice/", "go.mod"):
         assert shown in wizard.screen
-    sections = ("service ", "image ", "deployment ", "dependency ", "delivery ", "customise ")
+    sections = (
+        "service ",
+        "image ",
+        "deployment ",
+        "dependency ",
+        "observe ",
+        "delivery ",
+        "customise ",
+    )
     positions = [
         wizard.screen.index("\n" + s) if s != "service " else wizard.screen.index(s)
         for s in sections

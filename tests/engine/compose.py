@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from support import CACHE, run, unavailable
 
@@ -30,26 +27,13 @@ class Compose:
 
     def __call__(self, project: Path, *args: str) -> str:
         """Run Compose in a project; a failure shows its output."""
-        done = subprocess.run(
-            [*self.command, *args],
-            cwd=project,
-            env={**os.environ, **self.engine.env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        if done.returncode:
-            pytest.fail(f"compose {args} exited {done.returncode}\n{done.stdout}", pytrace=False)
-        return done.stdout
+        return run([*self.command, *args], project, self.engine.env, timeout=900).stdout
 
     def state(self, project: Path) -> dict[str, str]:
-        """The health of each service."""
+        """The health of each service, or its state where it has none."""
         lines = self(project, "ps", "--all", "--format=json").splitlines()
         found: list[dict[str, Any]] = [json.loads(line) for line in lines if line.startswith("{")]
-        return {service["Service"]: service["Health"] for service in found}
+        return {service["Service"]: service["Health"] or service["State"] for service in found}
 
 
 def override(project: Path, images: dict[str, str]) -> None:
