@@ -72,10 +72,12 @@ func begin(limits func() Limits) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		maps.Copy(c.Writer.Header(), securityHeaders)
 		limits := limits()
-		ctx := &deadline{Context: identify(c), at: time.Now().Add(limits.Timeout)}
+		ctx := &requestContext{Context: c.Request.Context(), id: identify(c), deadline: time.Now().Add(limits.Timeout)}
 		defer ctx.stop()
 		c.Request = c.Request.WithContext(ctx)
-		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limits.BodyBytes)
+		if c.Request.Body != http.NoBody {
+			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limits.BodyBytes)
+		}
 		c.Next()
 	}
 }
@@ -85,29 +87,39 @@ var securityHeaders = http.Header{
 	"X-Content-Type-Options": {"nosniff"},
 }
 
-// deadline is a context as context.WithDeadline returns it, but sets its timer
-// only when somebody waits for it: few requests do.
-type deadline struct {
+// requestContext adds what identify returns and a deadline to the context of a
+// request. Its timer is set only when somebody waits for it: few requests do.
+type requestContext struct {
 	context.Context
 
-	at     time.Time
-	once   sync.Once
-	timed  context.Context
-	cancel context.CancelFunc
+	id       any
+	deadline time.Time
+	once     sync.Once
+	timed    context.Context
+	cancel   context.CancelFunc
 }
 
-func (d *deadline) Deadline() (time.Time, bool) { return d.at, true }
-func (d *deadline) Done() <-chan struct{}       { return d.start().Done() }
-func (d *deadline) Err() error                  { return d.start().Err() }
+type idKey struct{}
 
-func (d *deadline) start() context.Context {
-	d.once.Do(func() { d.timed, d.cancel = context.WithDeadline(d.Context, d.at) })
-	return d.timed
+func (r *requestContext) Deadline() (time.Time, bool) { return r.deadline, true }
+func (r *requestContext) Done() <-chan struct{}       { return r.start().Done() }
+func (r *requestContext) Err() error                  { return r.start().Err() }
+
+func (r *requestContext) Value(key any) any {
+	if key == (idKey{}) {
+		return r.id
+	}
+	return r.Context.Value(key)
 }
 
-func (d *deadline) stop() {
-	d.once.Do(func() { d.timed, d.cancel = d.Context, func() {} })
-	d.cancel()
+func (r *requestContext) start() context.Context {
+	r.once.Do(func() { r.timed, r.cancel = context.WithDeadline(r.Context, r.deadline) })
+	return r.timed
+}
+
+func (r *requestContext) stop() {
+	r.once.Do(func() { r.timed, r.cancel = r.Context, func() {} })
+	r.cancel()
 }
 
 // observe logs and counts each request.

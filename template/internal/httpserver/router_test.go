@@ -201,8 +201,8 @@ func TestAClientThatHasGoneIsNoFaultOfTheServer(t *testing.T) {
 
 func TestDeadlineEndsWhoeverWaits(t *testing.T) {
 	parent, cancel := context.WithCancel(t.Context())
-	waiting := &deadline{Context: parent, at: time.Now().Add(time.Millisecond)}
-	if at, ok := waiting.Deadline(); !ok || at != waiting.at {
+	waiting := &requestContext{Context: parent, deadline: time.Now().Add(time.Millisecond)}
+	if at, ok := waiting.Deadline(); !ok || at != waiting.deadline {
 		t.Errorf("deadline %v", at)
 	}
 	<-waiting.Done()
@@ -211,7 +211,7 @@ func TestDeadlineEndsWhoeverWaits(t *testing.T) {
 	}
 	waiting.stop()
 
-	stopped := &deadline{Context: parent, at: time.Now().Add(time.Hour)}
+	stopped := &requestContext{Context: parent, deadline: time.Now().Add(time.Hour)}
 	child, stopChild := context.WithCancel(stopped)
 	defer stopChild()
 	stopped.stop()
@@ -220,7 +220,7 @@ func TestDeadlineEndsWhoeverWaits(t *testing.T) {
 		t.Errorf("after its request: %v", err)
 	}
 
-	unused := &deadline{Context: parent, at: time.Now().Add(time.Hour)}
+	unused := &requestContext{Context: parent, deadline: time.Now().Add(time.Hour)}
 	unused.stop()
 	cancel()
 	if <-unused.Done(); !errors.Is(unused.Err(), context.Canceled) {

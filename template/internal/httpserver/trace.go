@@ -15,11 +15,9 @@ import (
 // ids are what each log line of a request carries.
 type ids [3]slog.Attr
 
-type idsKey struct{}
-
-// identify returns the context of a request with its ids: the trace and the
-// request id of its caller where it brings them, else new ones.
-func identify(c *gin.Context) context.Context {
+// identify returns the ids of a request: the trace and the request id of its
+// caller where it brings them, else new ones.
+func identify(c *gin.Context) *ids {
 	trace, span, request := newIDs()
 	if callers := parseTraceparent(c.GetHeader("Traceparent")); callers != "" {
 		trace = callers
@@ -28,9 +26,7 @@ func identify(c *gin.Context) context.Context {
 		request = callers
 	}
 	c.Header(requestIDHeader, request)
-	return context.WithValue(c.Request.Context(), idsKey{}, &ids{
-		slog.String("traceId", trace), slog.String("spanId", span), slog.String("requestId", request),
-	})
+	return &ids{slog.String("traceId", trace), slog.String("spanId", span), slog.String("requestId", request)}
 }
 
 // LogIDs returns the function that finds the ids of the request a context
@@ -39,7 +35,7 @@ func LogIDs() func(context.Context) []slog.Attr {
 	trace, _, _ := newIDs()
 	process := []slog.Attr{slog.String("traceId", trace)}
 	return func(ctx context.Context) []slog.Attr {
-		if ids, ok := ctx.Value(idsKey{}).(*ids); ok {
+		if ids, ok := ctx.Value(idKey{}).(*ids); ok {
 			return ids[:]
 		}
 		return process

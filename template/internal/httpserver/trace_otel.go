@@ -11,11 +11,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-type requestIDKey struct{}
-
-// identify returns the context of a request with its id: that of its caller
-// where it brings one, else a new one. The trace has begun before.
-func identify(c *gin.Context) context.Context {
+// identify returns the id of a request: that of its caller where it brings one,
+// else a new one. The trace has begun before.
+func identify(c *gin.Context) string {
 	id := c.GetHeader(requestIDHeader)
 	if !validRequestID(id) {
 		id = newID(16)
@@ -23,7 +21,7 @@ func identify(c *gin.Context) context.Context {
 	c.Header(requestIDHeader, id)
 	c.Request.Pattern = c.FullPath() // otelhttp names the span after it
 	trace.SpanFromContext(c.Request.Context()).SetAttributes(semconv.HTTPRoute(c.FullPath()))
-	return context.WithValue(c.Request.Context(), requestIDKey{}, id)
+	return id
 }
 
 // LogIDs returns the function that finds the span and the request a context
@@ -39,7 +37,7 @@ func LogIDs() func(context.Context) []slog.Attr {
 			slog.String("traceId", span.TraceID().String()),
 			slog.String("spanId", span.SpanID().String()),
 		}
-		if id, ok := ctx.Value(requestIDKey{}).(string); ok {
+		if id, ok := ctx.Value(idKey{}).(string); ok {
 			attrs = append(attrs, slog.String("requestId", id))
 		}
 		return attrs
