@@ -106,14 +106,15 @@ def render(destination: Path, **answers: Any) -> Path:
 def oversize(files: Mapping[str, str]) -> list[str]:
     """Which limits of size a default render, its texts by their paths, breaks.
 
-    It may have 45 files, and 1200 lines of Go that are not blank and no tests.
+    It may have 45 files, and 1200 lines of Go that are no tests, as `cloc` counts lines of
+    code: neither blank nor a comment.
     """
     lines = [
         line
         for path, text in files.items()
         if path.endswith(".go") and not path.endswith("_test.go")
         for line in text.splitlines()
-        if line.strip()
+        if line.strip() and not line.strip().startswith("//")
     ]
     return [
         *([f"{len(files)} files"] if len(files) > 45 else []),

@@ -613,7 +613,7 @@ def test_a_sudden_stop_is_refused(workshop: Workshop) -> None:
 def test_text_in_the_log_is_refused(workshop: Workshop) -> None:
     """One line that is not JSON."""
     main = "cmd/myservice/main.go"
-    old = "\tlevel.Set(cfg.LogLevel)\n"
+    old = "\tlogging.SetLevel(cfg.LogLevel)\n"
     image = workshop.mutant("distroless", "text", main, old, old + '\tfmt.Println("hello")\n')
     with service(workshop, image, *OFTEN) as container:
         check_healthy(container)

@@ -80,8 +80,14 @@ func (l *Live) reload(ctx context.Context, log *slog.Logger, reloaded func(ok bo
 		log.ErrorContext(ctx, "configuration refused, the old one stays", slog.Any("error", err))
 		return
 	}
+	lower := next.LogLevel < cfg.LogLevel
 	cfg.Reloadable = next.Reloadable
 	l.Store(&cfg)
+	if lower {
+		reloaded(true)
+	} else {
+		defer reloaded(true) // a higher level would hide the lines below
+	}
 
 	var changed []slog.Attr
 	var restart []string
@@ -100,5 +106,4 @@ func (l *Live) reload(ctx context.Context, log *slog.Logger, reloaded func(ok bo
 	if len(restart) > 0 {
 		log.WarnContext(ctx, "restart required", slog.Any("settings", restart))
 	}
-	reloaded(true) // last: a higher level would hide these lines
 }

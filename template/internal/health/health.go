@@ -97,7 +97,7 @@ func (m *Monitor) check(ctx context.Context, name string, check Check) bool {
 	switch {
 	case now.Status == before.Status:
 	case err != nil:
-		// Errors of pgx have several lines.
+		// On one line, even where the error has several.
 		cause := strings.Join(strings.Fields(err.Error()), " ")
 		m.log.WarnContext(ctx, "dependency is down",
 			slog.String("dependency", name), slog.Bool("critical", check.Critical), slog.String("error", cause))
@@ -119,12 +119,11 @@ func (m *Monitor) Live(w http.ResponseWriter, _ *http.Request) {
 
 // Ready answers whether the service can take requests.
 func (m *Monitor) Ready(w http.ResponseWriter, _ *http.Request) {
-	status, details := m.state()
-	if m.draining.Load() || status == down || len(details) < len(m.checks) {
-		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": down})
-		return
+	code, answer := http.StatusOK, up
+	if status, details := m.state(); m.draining.Load() || status == down || len(details) < len(m.checks) {
+		code, answer = http.StatusServiceUnavailable, down
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": up})
+	writeJSON(w, code, map[string]string{"status": answer})
 }
 
 // Report answers with the state of each dependency.

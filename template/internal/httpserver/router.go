@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -56,18 +55,13 @@ func NewRouter(
 	if err := router.SetTrustedProxies(trustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
-	clientIP := (*gin.Context).ClientIP
-	if len(trustedProxies) == 0 {
-		clientIP = peerIP
-	}
 	// The log line needs the ids, and must see the status that an error or a panic ends in.
-	router.Use(begin(limits), observe(access, recorder, clientIP), problems(log), recovery(log))
+	router.Use(begin(limits), observe(access, recorder), problems(log), recovery(log))
 	return router, nil
 }
 
-// begin gives a request its ids and its limits, and the response the headers
-// that OWASP's REST Security Cheat Sheet asks of every API; HSTS is for whoever
-// ends TLS. A handler may set other headers.
+// begin gives a request its ids and limits, and its response the headers that
+// OWASP asks of every API; a handler may set others. HSTS is for whoever ends TLS.
 func begin(limits func() Limits) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		maps.Copy(c.Writer.Header(), securityHeaders)
@@ -79,6 +73,9 @@ func begin(limits func() Limits) gin.HandlerFunc {
 			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limits.BodyBytes)
 		}
 		c.Next()
+		if c.GetBool(cutOff) {
+			panic(http.ErrAbortHandler) // closes the connection, and is not logged
+		}
 	}
 }
 
@@ -123,7 +120,7 @@ func (r *requestContext) stop() {
 }
 
 // observe logs and counts each request.
-func observe(access zerolog.Logger, recorder Recorder, clientIP func(*gin.Context) string) gin.HandlerFunc {
+func observe(access zerolog.Logger, recorder Recorder) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		start := time.Now()
 		recorder.RequestStarted()
@@ -142,25 +139,28 @@ func observe(access zerolog.Logger, recorder Recorder, clientIP func(*gin.Contex
 			Str("route", route).
 			Int("status", status).
 			Float64("durationMs", float64(elapsed.Microseconds())/1000).
-			Str("clientIp", clientIP(c)).
+			Str("clientIp", c.ClientIP()).
 			Msg("request")
 	}
 }
 
-// peerIP is what gin's ClientIP comes to without trusted proxies, but parses nothing.
-func peerIP(c *gin.Context) string {
-	host, _, _ := net.SplitHostPort(c.Request.RemoteAddr)
-	return host
-}
+// cutOff marks a response that ended half-way: the client must not take it for a whole one.
+const cutOff = "cutOff"
 
 // recovery turns a panic into a logged internal error.
 func recovery(log *slog.Logger) gin.HandlerFunc {
-	return gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, cause any) {
-		log.ErrorContext(c.Request.Context(), "panic",
-			slog.Any("error", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
-		c.Status(http.StatusInternalServerError)
-		c.Abort()
-	})
+	return func(c *gin.Context) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				log.ErrorContext(c.Request.Context(), "panic",
+					slog.Any("error", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
+				c.Set(cutOff, c.Writer.Written())
+				c.Status(http.StatusInternalServerError)
+				c.Abort()
+			}
+		}()
+		c.Next()
+	}
 }
 
 func validRequestID(id string) bool {

@@ -112,8 +112,8 @@ func TestEveryEndIsAnsweredLoggedAndCounted(t *testing.T) {
 			`{"title":"Bad Request","status":400,"detail":"the body is not the JSON that is expected"}`, 1,
 		},
 		"wrong type": {
-			"POST", "/json", `{"items":[{"count":"many"}]}`, 400, "/json",
-			`{"title":"Bad Request","status":400,"detail":"\"items.count\" must not be a JSON string"}`, 1,
+			"POST", "/json", `{"items":"many"}`, 400, "/json",
+			`{"title":"Bad Request","status":400,"detail":"\"items\" must not be a JSON string"}`, 1,
 		},
 		"invalid": {
 			"POST", "/json", `{"items":[{"count":1},{"count":10},{}]}`, 400, "/json",
@@ -197,6 +197,24 @@ func TestAClientThatHasGoneIsNoFaultOfTheServer(t *testing.T) {
 	if got := fmt.Sprint(metrics.events); got != "[started GET /slow 499]" {
 		t.Errorf("counted %s", got)
 	}
+}
+
+func TestAPanicHalfWayCutsTheConnection(t *testing.T) {
+	metrics := &recorder{}
+	router := newRouter(t, io.Discard, metrics)
+	router.GET("/torn", func(c *gin.Context) {
+		c.String(http.StatusOK, "half")
+		panic("broken")
+	})
+	defer func() {
+		if cause := recover(); cause != http.ErrAbortHandler { //nolint:errorlint // net/http compares it alike
+			t.Errorf("ended in %v", cause)
+		}
+		if got := fmt.Sprint(metrics.events); got != "[started GET /torn 200]" {
+			t.Errorf("counted %s", got)
+		}
+	}()
+	router.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/torn", nil))
 }
 
 func TestDeadlineEndsWhoeverWaits(t *testing.T) {

@@ -19,8 +19,10 @@ func identify(c *gin.Context) string {
 		id = newID(16)
 	}
 	c.Header(requestIDHeader, id)
-	c.Request.Pattern = c.FullPath() // otelhttp names the span after it
-	trace.SpanFromContext(c.Request.Context()).SetAttributes(semconv.HTTPRoute(c.FullPath()))
+	if route := c.FullPath(); route != "" {
+		c.Request.Pattern = route // otelhttp names the span after it
+		trace.SpanFromContext(c.Request.Context()).SetAttributes(semconv.HTTPRoute(route))
+	}
 	return id
 }
 

@@ -139,6 +139,33 @@ func TestWriterGathersLinesAndLosesNone(t *testing.T) {
 	}
 }
 
+// flaky fails once.
+type flaky struct {
+	bytes.Buffer
+
+	failed bool
+}
+
+func (f *flaky) Write(p []byte) (int, error) {
+	if !f.failed {
+		f.failed = true
+		return 0, errors.New("no space left")
+	}
+	return f.Buffer.Write(p)
+}
+
+func TestWriterOutlivesAnError(t *testing.T) {
+	var output flaky
+	writer := NewWriter(&output)
+	for _, line := range []string{"lost\n", "kept\n"} {
+		_, _ = io.WriteString(writer, line)
+		writer.Flush()
+	}
+	if output.String() != "kept\n" {
+		t.Errorf("got %q", &output)
+	}
+}
+
 func TestWriterDoesNotHoldALineBack(t *testing.T) {
 	reader, pipe := io.Pipe()
 	writer := NewWriter(pipe)

@@ -4,6 +4,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -48,6 +49,16 @@ func Open(ctx context.Context, config *pgxpool.Config) (*DB, error) {
 		return nil, err
 	}
 	return &DB{pool}, nil
+}
+
+// Ping asks the server for a sign of life. A pool that is busy says nothing
+// against the server, and a replica that left for it would only burden the others.
+func (db *DB) Ping(ctx context.Context) error {
+	err := db.Pool.Ping(ctx)
+	if stat := db.Stat(); errors.Is(err, context.DeadlineExceeded) && stat.AcquiredConns() == stat.MaxConns() {
+		return nil
+	}
+	return err
 }
 
 // Close waits until every connection is back in the pool.

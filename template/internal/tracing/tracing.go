@@ -30,8 +30,8 @@ func Start(ctx context.Context, service, version string, log *slog.Logger) (flus
 		log.WarnContext(ctx, "tracing failed", slog.Any("error", err))
 	}))
 
-	described, err := resource.New(ctx, resource.WithFromEnv(), resource.WithAttributes(
-		semconv.ServiceName(service), semconv.ServiceVersion(version)))
+	described, err := resource.New(ctx, resource.WithAttributes(
+		semconv.ServiceName(service), semconv.ServiceVersion(version)), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
