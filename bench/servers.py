@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import re
-import shlex
 import shutil
 import socket
 import subprocess
@@ -21,6 +19,7 @@ from bench import table
 
 sys.path.insert(0, str(table.ROOT / "tests"))
 
+from support import build_flags
 from support import render as render
 
 HERE = Path(__file__).resolve().parent
@@ -92,16 +91,8 @@ def build(source: Path, folder: Path) -> Binaries:
         (source, binaries.service, main),
         (copy, binaries.bare, copy / "cmd" / "bare"),
     ]:
-        go(tree, "build", *flags(source), "-o", str(binary), str(package))
+        go(tree, "build", *build_flags(source), "-o", str(binary), str(package))
     return binaries
-
-
-def flags(source: Path) -> list[str]:
-    """What `go build` is told in the Dockerfile."""
-    dockerfile = (source / "Dockerfile").read_text().replace("\\\n", " ")
-    found = re.search(r" go build (.*) -o /app (.*) \./cmd/\S+$", dockerfile, re.MULTILINE)
-    assert found, "no `go build` in the Dockerfile"
-    return shlex.split(f"{found[1]} {found[2]}")
 
 
 def go(tree: Path, *arguments: str) -> None:

@@ -14,10 +14,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from service import eventually, free_port
 from support import need, run, unavailable
+
+S = TypeVar("S", bound="Server")
 
 PASSWORD = "hunter2"  # noqa: S105
 
@@ -211,21 +214,10 @@ def folder_of(name: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
-    """PostgreSQL, not started yet."""
-    with folder_of("postgres") as folder:
-        server = Postgres(folder)
-        try:
-            yield server
-        finally:
-            server.kill()
-
-
-@contextlib.contextmanager
-def redis() -> Iterator[Redis]:
-    """Redis, not started yet."""
-    with folder_of("redis") as folder:
-        server = Redis(folder)
+def at_hand(kind: type[S]) -> Iterator[S]:
+    """A server of that kind, not started yet, and killed in the end."""
+    with folder_of(kind.__name__.lower()) as folder:
+        server = kind(folder)
         try:
             yield server
         finally:

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import string
 import subprocess
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import IO, Any, TypeVar
 
 import pytest
 import yaml
-from support import ROOT, need, render, run
+from support import ROOT, build_flags, need, render, run
 
 T = TypeVar("T")
 
@@ -49,9 +50,8 @@ TREES: dict[str, dict[str, Any]] = {
 QUESTIONS = yaml.safe_load((ROOT / "copier.yml").read_text())
 TOOLCHAINS = ["local", f"go{QUESTIONS['go_version']['default']}"]
 
-#: What the Dockerfile builds with.
-BUILD = ["-trimpath", "-tags", "nomsgpack,timetzdata"]
-LDFLAGS = "-s -w -X main.version=v1.2.3 -X main.revision=abc -X main.date=2026-11-23"
+#: What is stamped on a binary in place of the Dockerfile's build arguments.
+STAMPS = {"VERSION": "v1.2.3", "REVISION": "abc", "DATE": "2026-11-23"}
 
 
 @dataclass
@@ -103,9 +103,11 @@ def go(tree: Tree, *arguments: str, ok: bool = True, toolchain: str = "local") -
 
 
 def build(tree: Tree, toolchain: str = "local") -> Path:
+    """Build as the Dockerfile does."""
     binary = tree.path.parent / f"app-{toolchain}"
+    flags = [string.Template(flag).substitute(STAMPS) for flag in build_flags(tree.path)]
     run(
-        ["nice", "go", "build", *BUILD, "-ldflags", LDFLAGS, "-o", binary, f"./cmd/{tree.service}"],
+        ["nice", "go", "build", *flags, "-o", binary, f"./cmd/{tree.service}"],
         tree.path,
         {"CGO_ENABLED": "0", "GOTOOLCHAIN": toolchain},
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -101,6 +103,14 @@ def render(destination: Path, **answers: Any) -> Path:
         settings=copier.Settings(),
     )
     return destination
+
+
+def build_flags(source: Path) -> list[str]:
+    """What `go build` is told in the Dockerfile of `source`, its build arguments as they stand."""
+    dockerfile = (source / "Dockerfile").read_text().replace("\\\n", " ")
+    found = re.search(r" go build (.*) -o /app (.*) \./cmd/\S+$", dockerfile, re.MULTILINE)
+    assert found, "no `go build` in the Dockerfile"
+    return shlex.split(f"{found[1]} {found[2]}")
 
 
 def oversize(files: Mapping[str, str]) -> list[str]:

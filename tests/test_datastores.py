@@ -30,7 +30,7 @@ def binary(tree: Tree) -> Path:
 
 @pytest.fixture(scope="module")
 def _postgres() -> Iterator[Postgres]:
-    with servers.postgres() as server:
+    with servers.at_hand(Postgres) as server:
         yield server
 
 
@@ -43,7 +43,7 @@ def postgres(_postgres: Postgres) -> Postgres:
 
 @pytest.fixture(scope="module")
 def _redis() -> Iterator[Redis]:
-    with servers.redis() as server:
+    with servers.at_hand(Redis) as server:
         yield server
 
 
