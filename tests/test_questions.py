@@ -30,6 +30,15 @@ ASKED = {
 BASIS = {"service_name": "myservice", "module_path": "github.com/acme/myservice"}
 
 
+#: Answers with which every question is asked.
+ALL_ASKED: dict[str, Any] = {
+    "deploy": ["kubernetes", "compose"],
+    "host_name": "shop.example.com",
+    "datastores": ["redis"],
+    "secrets": "vault",
+}
+
+
 def answers_of(**data: Any) -> dict[str, Any]:
     """The answers that Copier records for `data`."""
     return rendering.default_answers({**BASIS, **data}, own=False)
@@ -67,6 +76,15 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "deploy": ({"deploy": ["compose"]}, "stop_grace_period"),
     "probes": ({"probes": ["startup"]}, "startupProbe"),
     "datastores": ({"datastores": ["postgres"]}, "DATABASE_URL"),
+    "host_name": ({"host_name": "shop.example.com"}, "shop.example.com"),
+    "rollout": ({"rollout": "blue-green"}, "autoPromotionEnabled: false"),
+    "secrets": ({"datastores": ["redis"], "secrets": "vault"}, "kind: ExternalSecret"),
+    "secret_store": (
+        {"datastores": ["redis"], "secrets": "vault", "secret_store": "https://v.io/kv/x"},
+        "path: kv",
+    ),
+    "monitoring": ({"monitoring": True}, "kind: PrometheusRule"),
+    "log_collection": ({"log_collection": "kafka"}, "kind: DaemonSet"),
     "tracing": ({"tracing": True}, "go.opentelemetry.io"),
     "ci": ({"ci": "gitlab"}, "CI_PIPELINE_SOURCE"),
     "http_port": ({"http_port": 18080}, "18080"),
@@ -77,6 +95,10 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "liveness_period_seconds": ({"liveness_period_seconds": 77}, "periodSeconds: 77"),
     "readiness_period_seconds": ({"readiness_period_seconds": 78}, "periodSeconds: 78"),
     "probe_timeout_seconds": ({"probe_timeout_seconds": 19}, "timeoutSeconds: 19"),
+    "cpu": ({"cpu": "333m"}, "cpu: 333m"),
+    "memory": ({"memory": "1Gi"}, "memory: 1Gi"),
+    "gateway": ({"host_name": "shop.example.com", "gateway": "edge/public"}, "namespace: edge"),
+    "image_pull_secret": ({"image_pull_secret": "pull"}, "imagePullSecrets:\n  - name: pull"),
     "goproxy": ({"goproxy": "https://goproxy.acme.io,direct"}, "https://goproxy.acme.io,direct"),
     "goprivate": ({"goprivate": "git.acme.io/*"}, "git.acme.io/*"),
 }
@@ -131,12 +153,20 @@ def test_one_section_at_a_time() -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS.all, ids=lambda q: q.key)
 def test_what_is_spelled_is_parsed_again(question: Question) -> None:
-    value = answers_of()[question.key]
+    value = answers_of(**ALL_ASKED)[question.key]
     spelled = question.spell(value)
     assert spelled[0].lstrip("-").removeprefix("no-").replace("-", "_") == question.key
     if question.type != "bool":
         assert question.parse(",".join(spelled[1::2])) == value
 
+
+#: What a question needs to be asked, or its answer to be wrong.
+WITH: dict[str, dict[str, Any]] = {
+    "rollout": {"host_name": ""},
+    "secret_store": {"datastores": ["redis"], "secrets": "vault"},
+    "monitoring": {"host_name": "shop.example.com", "rollout": "canary"},
+    "gateway": {"host_name": "shop.example.com"},
+}
 
 REFUSED: dict[str, list[Any]] = {
     "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "default", "kube-system", "postgres", "ünï", "9lives", ".git/hooks"],
@@ -152,6 +182,14 @@ REFUSED: dict[str, list[Any]] = {
     "readiness_period_seconds": [0, 301],
     "probe_timeout_seconds": [0, 61],
     "deploy": [[]],
+    "host_name": ["localhost", "Shop.example.com", "shop.example.com.", "-a.example.com", "a..b", "10.0.0.1", "https://a.io", "a.io:80", "a.io/x", "*.a.io", "a_b.io", "a" * 64 + ".io", "a.io\n", "a." * 122 + "io"],
+    "rollout": ["canary"],
+    "secret_store": ["", "vault", "https://vault.example.com", "https://vault.example.com/", "https://vault.example.com/kv", "https://vault.example.com/kv/", "vault.example.com/kv/x", "https://v.io/kv/a b", "https://v.io/kv/../x", "https://v.io/kv/x\n"],
+    "monitoring": [False],
+    "gateway": ["", "public", "a/b/c", "/public", "edge/", "Edge/public", "edge/public\n"],
+    "image_pull_secret": ["-a", "a b", "A", "a\n"],
+    "cpu": ["", "0", "0m", "1000", "100mm", "100Mi", "1.5", "-1", "1 m", "1m\n", "half"],
+    "memory": ["", "128", "128M", "128mb", "128MB", "0Mi", "16Mi", "1.5Gi", "1Ti", "128Mi\n", "-1Gi"],
     "goproxy": ["x", "direct,", "https://a.b c", "https://a.b\n", "file:///x", "'"],
     "goprivate": ["a b", ",", "a,", "$(id)", "a\n", "'"],
 }  # fmt: skip
@@ -159,7 +197,7 @@ REFUSED: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize(("key", "value"), [(k, v) for k, vs in REFUSED.items() for v in vs])
 def test_a_bad_answer_is_refused_by_name(key: str, value: Any) -> None:
-    said = refusal(**{key: value})
+    said = refusal(**WITH.get(key, {}), **{key: value})
     assert said is not None
     assert said.startswith("--" + key.replace("_", "-") + ": ")
 
@@ -169,6 +207,13 @@ ACCEPTED: dict[str, list[Any]] = {
     "description": ["x", 'He said "hi" for $5 `x`', "größer 服务", "a: b # c", "'", "{{ x }}", "[[ x ]]", "%", "-", "x" * 200],
     "module_path": ["github.com/acme/x", "example.com/x", "a.b", "github.com/Acme/X_y", "a.b/x/v2", "gitlab.com/a/b/c/d", "dev.azure.com/a/b.git", "a.b/~x", "k8s.io/internal/x"],
     "registry": ["ghcr.io/acme", "localhost/x", "localhost:5000", "registry.acme.io:5000/a/b__c/d-e.f", "docker.io/acme", "123456789012.dkr.ecr.eu-west-1.amazonaws.com"],
+    "host_name": ["", "a.io", "shop.example.com", "xn--bcher-kva.example", "a-b.c-d.io", "1.a.io"],
+    "rollout": ["rolling", "blue-green"],
+    "secret_store": ["https://v.io/kv/x", "http://vault:8200/kv/team/shop", "https://v.io:8200/secret/a.b_c-d"],
+    "gateway": ["edge/public", "gateway-system/a.b"],
+    "image_pull_secret": ["", "pull", "ghcr.io"],
+    "cpu": ["1m", "250m", "1", "64"],
+    "memory": ["32Mi", "128Mi", "1Gi"],
     "goproxy": ["", "direct", "off", "https://a.b/c,direct", "https://a.b|https://c.d,off"],
     "goprivate": ["", "github.com/acme", "*.acme.io,github.com/acme/*"],
 }  # fmt: skip
@@ -176,7 +221,29 @@ ACCEPTED: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize(("key", "value"), [(k, v) for k, vs in ACCEPTED.items() for v in vs])
 def test_a_good_answer_is_taken(key: str, value: Any) -> None:
-    assert refusal(**{key: value}) is None
+    assert refusal(**WITH.get(key, {}), **{key: value}) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "shop",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:",
+        "arn:aws:s3:::shop",
+        "arn:aws:secretsmanager::123456789012:secret:shop",
+        "https://v.io/kv/x",
+    ],
+)
+def test_a_bad_address_in_aws_is_refused(address: str) -> None:
+    said = refusal(datastores=["redis"], secrets="aws", secret_store=address)
+    assert said is not None
+    assert said.startswith("--secret-store: ")
+
+
+def test_a_canary_has_what_it_needs() -> None:
+    answers = answers_of(rollout="canary", host_name="shop.example.com")
+    assert answers["monitoring"] is True
 
 
 @pytest.mark.parametrize(
@@ -194,7 +261,7 @@ def test_registry_and_ci_follow_the_module_path(module_path: str, registry: str,
 
 def test_every_answer_that_shapes_a_file_is_recorded() -> None:
     """Also those behind 'customise': a later release must render the same values."""
-    everything = answers_of(deploy=["kubernetes", "compose"])
+    everything = answers_of(**ALL_ASKED)
     assert {k for k in everything if not k.startswith("_")} == set(ASKED)
 
 

@@ -925,7 +925,7 @@ def parser(tree: Tree, folder: Path) -> Tree:
     alone = Tree(folder / "project", tree.answers)
     alone.path.mkdir()
     alone.file("go.mod").write_text("module example.com/parser\n\ngo 1.26\n")
-    for name, wanted in [("trace.go", "parseTraceparent"), ("trace_test.go", "FuzzTraceparent")]:
+    for name, wanted in [("trace.go", "parseTraceparent"), ("router_test.go", "FuzzTraceparent")]:
         source = tree.file(f"internal/httpserver/{name}").read_text()
         alone.file(name).write_text(declaration(source, wanted))
     return alone
