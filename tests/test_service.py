@@ -273,7 +273,14 @@ def provoke(binary: Path, folder: Path) -> tuple[Service, int]:
     ) as service:
         service.wait(service.admin_port, "/ready", 200)
         greet(service)
-        for path in ["/lab/panic", "/lab/superfluous", "/lab/print", "/lab/abort", "/none"]:
+        for path in [
+            "/lab/panic",
+            "/lab/superfluous",
+            "/lab/print",
+            "/lab/log",
+            "/lab/abort",
+            "/none",
+        ]:
             with contextlib.suppress(http.client.HTTPException, ConnectionError):
                 service.ask(path)
         for port in (service.http_port, service.admin_port):
@@ -293,8 +300,19 @@ def test_stdout_is_json_from_start_to_exit(binary: Path, tmp_path: Path) -> None
     assert faulty_lines(service.lines) == []
     assert code == 0
     text = "".join(service.lines)
-    for provoked in ["GIN-debug", "planted panic", "superfluous", "printed by the lab", "draining"]:
+    for provoked in [
+        "GIN-debug",
+        "planted panic",
+        "superfluous",
+        "printed by the lab",
+        "logged by a library",
+        "draining",
+    ]:
         assert provoked in text, provoked
+    [own] = [line for line in service.log if line["message"] == "logged by the lab"]
+    [access] = [line for line in service.log if line.get("route") == "/lab/log"]
+    for name in ("traceId", "spanId", "requestId"):
+        assert own[name] == access[name]
     panic = next(line for line in service.log if "planted panic" in json.dumps(line))
     [access] = [line for line in service.log if line.get("route") == "/lab/panic" and line["message"] == "request"]  # fmt: skip
     assert panic["level"] == "ERROR"

@@ -3,6 +3,8 @@ package api
 import (
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,6 +22,11 @@ func registerLab(router gin.IRouter) {
 	lab.GET("/abort", func(*gin.Context) { panic(http.ErrAbortHandler) })
 	lab.GET("/print", func(c *gin.Context) {
 		fmt.Fprintln(gin.DefaultWriter, "printed by the lab")
+		c.Status(http.StatusNoContent)
+	})
+	lab.GET("/log", func(c *gin.Context) {
+		slog.InfoContext(c, "logged by the lab")
+		log.Print("logged by a library")
 		c.Status(http.StatusNoContent)
 	})
 	lab.GET("/superfluous", func(c *gin.Context) {
