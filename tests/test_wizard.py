@@ -18,11 +18,16 @@ QUESTIONS = [
     "Registry and path",
     "Where it runs",
     "Kubernetes probes",
+    "Public host name",
+    "How a new version takes over",
     "Data stores",
+    "Prometheus alerts",
     "Send traces",
     "Continuous integration",
     "Customise further",
 ]
+#: Those that only a service on Kubernetes is asked.
+OF_KUBERNETES = ["Kubernetes probes", "Public host name", "How a new version", "Prometheus alerts"]
 REVIEW = "Create this service?"
 
 
@@ -92,7 +97,7 @@ def test_change_an_answer_and_what_derives_from_it(wizard: Terminal, tmp_path: P
 def test_a_changed_answer_opens_its_questions(tmp_path: Path) -> None:
     with Terminal("new", "myservice", "--deploy", "compose", cwd=tmp_path) as wizard:
         for question in QUESTIONS:
-            if question not in ("Where it runs", "Kubernetes probes"):
+            if not question.startswith(("Where it runs", *OF_KUBERNETES)):
                 wizard.answer(question)
         wizard.answer(REVIEW, DOWN + ENTER)
         assert "Kubernetes probes" not in wizard.screen
@@ -100,6 +105,8 @@ def test_a_changed_answer_opens_its_questions(tmp_path: Path) -> None:
         wizard.answer("Which answer?", DOWN * 5 + ENTER)
         wizard.answer("Where it runs", SPACE + ENTER)
         wizard.answer("Kubernetes probes", SPACE + ENTER)
+        for question in OF_KUBERNETES[1:]:
+            wizard.answer(question)
         wizard.answer(REVIEW, times=2)
         assert wizard.exit_code() == 0
     recorded = answers(tmp_path / "myservice")
@@ -118,6 +125,10 @@ def test_customise_opens_the_rest(wizard: Terminal, tmp_path: Path) -> None:
         "Seconds between liveness",
         "Seconds between readiness",
         "Seconds that a probe",
+        "CPU that a replica",
+        "Memory that a replica",
+        "Image pull secret",
+        "Where Fluent Bit",
         "GOPROXY",
         "GOPRIVATE",
     ):
