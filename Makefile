@@ -2,13 +2,19 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: help test lint bench pins dist clean
+.PHONY: help test test-cluster findings lint bench pins dist clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: $(VENV)/.complete ## Test everything that this machine can; says what it skipped
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-cluster: $(VENV)/.complete ## Apply every overlay to a real API server, and write docs/cluster.md
+	nice $(BIN)/python -m pytest tests/cluster/overlays.py tests/cluster/rollouts.py $(ARGS)
+
+findings: $(VENV)/.complete ## Lint every manifest, and write docs/manifests.md
+	$(BIN)/python tests/findings.py
 
 lint: $(VENV)/.complete ## Check format, style and types
 	$(BIN)/ruff format --check

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import STRICT
+from support import CUSTOM, STRICT, render
 
 _GIT_CONFIG = """\
 [user]
@@ -34,6 +34,23 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("COPIER_CACHE_DIR", str(home / "copier"))
         patch.setenv("GINDOCK_CACHE_DIR", str(home / "gindock"))
         yield
+
+
+@pytest.fixture(scope="session")
+def custom(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Render the answers that combinations do not vary, once for each CI."""
+    folder = tmp_path_factory.mktemp("custom")
+    return {ci: render(folder / ci, **CUSTOM, ci=ci) for ci in ("github", "gitlab")}
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Render everything that can be chosen at once."""
+    return render(
+        tmp_path_factory.mktemp("full") / "myservice",
+        deploy=["kubernetes", "compose"],
+        datastores=["postgres", "redis"],
+    )
 
 
 @pytest.hookimpl(trylast=True)

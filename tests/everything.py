@@ -38,9 +38,9 @@ class Render:
         """Return the text of a rendered file."""
         return read(self.files[path])
 
-    def write(self, folder: Path) -> Path:
-        """Write the rendered files into `folder`."""
-        for path in self.files:
+    def write(self, folder: Path, under: str = "") -> Path:
+        """Write the rendered files into `folder`, or those whose path begins with `under`."""
+        for path in (path for path in self.files if path.startswith(under)):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(self.read(path), encoding="utf-8")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import fcntl
 import functools
 import hashlib
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from support import CACHE, ROOT, need, unavailable
+from support import CACHE, ROOT, need, run, unavailable
 
 PINS = ROOT / "tests" / "lint"
 YAMLLINT = PINS / "yamllint.yaml"
+
+Command = list[str | Path]
 
 
 @contextmanager
@@ -67,13 +70,14 @@ def _go_install(folder: Path, what: str, cwd: Path = ROOT, **env: str) -> None:
 
 @functools.cache
 def go_tool(name: str) -> Path:
-    """Return the path of a linter that lint/tools/go.mod pins."""
-    tools = PINS / "tools"
+    """Return the path of a linter that lint/NAME/go.mod pins, or else lint/tools/go.mod."""
+    tools = PINS / name if (PINS / name / "go.mod").exists() else PINS / "tools"
 
     def install(folder: Path) -> None:
         _go_install(folder, "tool", tools)
 
-    return _installed("lint-go", (tools / "go.mod").read_bytes(), install) / name
+    kept = "lint-go" if tools.name == "tools" else f"lint-{name}"
+    return _installed(kept, (tools / "go.mod").read_bytes(), install) / name
 
 
 @functools.cache
@@ -90,3 +94,66 @@ def golangci() -> Path:
         _go_install(folder, module, GOTOOLCHAIN=f"go{go}")
 
     return _installed("golangci", f"{module} {go}".encode(), install) / "golangci-lint"
+
+
+def write(folder: Path, texts: Mapping[str, str], name: str) -> list[Path]:
+    """Write each text to a file `name` in a folder of its own."""
+    paths = []
+    for key, text in texts.items():
+        path = folder / key / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+        paths.append(path)
+    assert paths
+    return paths
+
+
+def mutate(text: str, old: str, new: str) -> str:
+    """Replace `old`, which must be there."""
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def rejects(command: Command, word: str, cwd: Path) -> None:
+    """Check that a linter fails, and for the reason expected."""
+    done = run(command, cwd, ok=False)
+    assert done.returncode != 0, done.stdout
+    assert word in done.stdout
+
+
+def checkov(folder: Path, framework: str) -> tuple[int, dict[str, set[str]]]:
+    """Return how many checks of checkov's passed, and `id name` of each that failed, by file."""
+    done = subprocess.run(
+        [
+            *(python_tool("checkov"), "--directory", folder, "--framework", framework),
+            *("--output", "json", "--quiet", "--skip-download"),
+        ],
+        # Checkov skips what git ignores above the folder, if it finds a repository there.
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    if "summary" not in report:
+        return 0, {}  # nothing that it knows
+    assert report["summary"]["parsing_errors"] == 0
+    failed: dict[str, set[str]] = {}
+    for check in report["results"]["failed_checks"]:
+        said = f"{check['check_id']} {check['check_name']}"
+        failed.setdefault(check["file_path"].lstrip("/"), set()).add(said)
+    return report["summary"]["passed"], failed
+
+
+def schema(name: str, paths: Iterable[Path], *options: str) -> Command:
+    """Return the command that checks files against a schema that check-jsonschema carries."""
+    tool = python_tool("check-jsonschema")
+    return [tool, "--builtin-schema", f"vendor.{name}", *options, *paths]
+
+
+def shellcheck(script: str, cwd: Path) -> None:
+    """Check a script that POSIX shells run."""
+    source = cwd / "script.sh"
+    source.write_text(script + "\n")
+    # SC2088: a tilde within quotes is text; SC2005, SC2312 are about style.
+    run([python_tool("shellcheck"), "--shell=sh", source], cwd)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +35,21 @@ def subsets(*values: str, least: int = 0) -> list[list[str]]:
     return [list(c) for size in sizes for c in itertools.combinations(values, size)]
 
 
-#: The answers that decide which files and lines are rendered, each with its values.
+#: The answers that decide which files and lines are rendered, each with its values; None where
+#: the question is not asked.
 FACTORS: dict[str, list[Any]] = {
     "base_image": ["distroless", "alpine"],
     "deploy": subsets("kubernetes", "compose", least=1),
-    # None where the question is not asked.
     "probes": [*subsets("startup", "liveness", "readiness"), None],
+    "host_name": ["", "shop.example.com", None],
+    "rollout": ["rolling", "blue-green", "canary", None],
     "datastores": subsets("postgres", "redis"),
+    "secrets": ["kubernetes", "vault", "aws", None],
+    "monitoring": [False, True, None],
+    "log_collection": ["none", "elasticsearch", "kafka", None],
     "tracing": [False, True],
     "ci": ["github", "gitlab", "none"],
+    "image_pull_secret": ["", "registry-login", None],
     "go_env": [
         {},
         {"goproxy": "https://goproxy.example.com,direct"},
@@ -49,10 +57,79 @@ FACTORS: dict[str, list[Any]] = {
     ],
 }
 
+#: The questions that are asked for Kubernetes only.
+KUBERNETES = (
+    "probes",
+    "host_name",
+    "rollout",
+    "monitoring",
+    "log_collection",
+    "image_pull_secret",
+)
 
-def possible(row: Mapping[str, Any]) -> bool:
-    """Whether these values of `FACTORS` can meet: only Kubernetes has probes."""
-    return ("kubernetes" in row["deploy"]) == (row["probes"] is not None)
+Row = Mapping[str, Any]
+
+
+def on_kubernetes(row: Row) -> bool:
+    """Whether these answers render manifests."""
+    return "kubernetes" in row["deploy"]
+
+
+#: Which values of `FACTORS` can meet: the factors, and a condition that their values fulfil.
+RULES: list[tuple[list[str], Callable[[Row], bool]]] = [
+    *[
+        (["deploy", name], lambda row, name=name: on_kubernetes(row) == (row[name] is not None))
+        for name in KUBERNETES
+    ],
+    (
+        ["deploy", "datastores", "secrets"],
+        lambda row: (
+            (on_kubernetes(row) and row["datastores"] != []) == (row["secrets"] is not None)
+        ),
+    ),
+    (["rollout", "host_name"], lambda row: row["rollout"] != "canary" or row["host_name"] != ""),
+    (["rollout", "monitoring"], lambda row: row["rollout"] != "canary" or row["monitoring"]),
+]
+
+
+def possible(row: Row) -> bool:
+    """Whether these values of `FACTORS` can meet."""
+    return all(rule(row) for _, rule in RULES)
+
+
+DESCRIPTION = """Sells "books" & 'magazines' for $5, at C:/new, ünïcode 本"""
+
+#: Answers that no combination varies, because they change values and not lines.
+CUSTOM: dict[str, Any] = {
+    # YAML would read the bare word as a boolean.
+    "service_name": "on",
+    "description": DESCRIPTION,
+    "module_path": "git.example.com/team/on",
+    "registry": "localhost:5000/team",
+    "base_image": "alpine",
+    "deploy": ["kubernetes", "compose"],
+    "host_name": "a.b-c.example.org",
+    "rollout": "canary",
+    "datastores": ["postgres", "redis"],
+    "secrets": "vault",
+    "secret_store": "https://vault.example.org:8200/kv/team/shop",
+    "monitoring": True,
+    "log_collection": "kafka",
+    "http_port": 8081,
+    "admin_port": 9091,
+    "liveness_path": "/live",
+    "readiness_path": "/probes/ready",
+    "startup_seconds": 301,
+    "liveness_period_seconds": 7,
+    "readiness_period_seconds": 3,
+    "probe_timeout_seconds": 4,
+    "cpu": "2",
+    "memory": "1Gi",
+    "gateway": "ingress/public.v1",
+    "image_pull_secret": "registry-login",
+    "goproxy": "off",
+    "goprivate": "*.corp.example.com,github.com/acme/*",
+}
 
 
 @functools.cache
@@ -62,15 +139,28 @@ def combinations() -> list[dict[str, Any]]:
     A file whose text depends on at most three of `FACTORS` is so rendered in each of its
     variants; `test_combinations.py` proves the coverage, and names the files with more.
     """
-    meet = {"operator": "fn", "requires": ["deploy", "probes"], "evaluate": possible}
-    last = {name: values[-1] for name, values in FACTORS.items()}
-    default = {name: values[0] for name, values in FACTORS.items()}
-    probes = FACTORS["probes"][-2]
+    # To find them takes seconds, in every process that runs tests.
+    digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    kept = CACHE / f"combinations-{digest}.json"
+    if not kept.exists():
+        CACHE.mkdir(exist_ok=True)
+        unfinished = kept.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(json.dumps(_combinations()))
+        unfinished.replace(kept)
+    rows: list[dict[str, Any]] = json.loads(kept.read_text())
+    return rows
+
+
+def _combinations() -> list[dict[str, Any]]:
+    asked = {name: [v for v in values if v is not None] for name, values in FACTORS.items()}
+    default = {name: values[0] for name, values in asked.items()}
+    fullest = {name: values[-1] for name, values in asked.items()}
     full_go_env = {key: text for values in FACTORS["go_env"] for key, text in values.items()}
+    constraints = [{"operator": "fn", "requires": names, "evaluate": rule} for names, rule in RULES]
     rows = [
-        default | {"probes": probes},
-        last | {"probes": probes, "ci": "github", "go_env": full_go_env},
-        *covertable.make(FACTORS, strength=3, constraints=[meet]),
+        default | {"probes": fullest["probes"], "secrets": None},
+        fullest | {"ci": "github", "go_env": full_go_env},
+        *covertable.make(FACTORS, strength=3, constraints=constraints),
     ]
     return [
         {name: row[name] for name in FACTORS if name != "go_env" and row[name] is not None}
@@ -172,3 +262,15 @@ def run(
     if ok and done.returncode:
         pytest.fail(f"{command} exited {done.returncode}\n{done.stdout}", pytrace=False)
     return done
+
+
+def make(project: Path, *arguments: str) -> str:
+    """Return what make prints."""
+    need("make")
+    return run(["make", "--no-print-directory", *arguments], project).stdout
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Return what a git command prints in `folder`."""
+    need("git")
+    return run(["git", *arguments], folder).stdout.strip()
