@@ -290,7 +290,8 @@ def test_what_was_not_chosen_is_not_mentioned() -> None:
             answers.get("rollout", "rolling") != "rolling"
         ),
         "(?i:canary)|AnalysisTemplate": lambda answers: answers.get("rollout") == "canary",
-        "(?i:blue-?green)|promote|preview": lambda answers: answers.get("rollout") == "blue-green",
+        "(?i:blue-?green)|preview": lambda answers: answers.get("rollout") == "blue-green",
+        "promote": lambda answers: answers.get("rollout", "rolling") != "rolling",
         "ExternalSecret|SecretStore|External Secrets": external_secrets,
         "(?i:vault)": lambda answers: answers.get("secrets") == "vault",
         "(?i:amazonaws|secretsmanager)": lambda answers: answers.get("secrets") == "aws",

@@ -154,7 +154,7 @@ def targets(answers: Mapping[str, Any]) -> set[str]:
     compose = {"up", "down"} if "compose" in answers["deploy"] else set()
     secrets = {"secrets"} if answers["datastores"] else set()
     deploy = {"manifests", "deploy", "rollback"} if "kubernetes" in answers["deploy"] else set()
-    promote = {"promote"} if answers.get("rollout") == "blue-green" else set()
+    promote = {"promote"} if answers.get("rollout", "rolling") != "rolling" else set()
     always = {"help", "run", "test", "lint", "vuln", "image", "push"}
     return {*always, *compose, *secrets, *deploy, *promote}
 

@@ -722,6 +722,9 @@ def test_only_dev_brings_its_stores(tmp_path: Path) -> None:
     # One, or as many as the HorizontalPodAutoscaler says.
     assert "replicas" not in dev["Deployment myservice"]["spec"]
     assert "HorizontalPodAutoscaler myservice" in set(prod) - set(dev)
+    for name, objects in [("dev", dev), ("staging", staging), ("prod", prod)]:
+        labels = objects["Namespace myservice"]["metadata"]["labels"]
+        assert labels.pop("environment") == name
     assert staging == prod
     brought = {f"{kind} {name}" for name in ("postgres", "redis") for kind in STORE}
     assert set(dev) - set(prod) == brought | {"Secret myservice"}

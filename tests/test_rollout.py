@@ -26,6 +26,7 @@ echo "$*" >>"$TOLD"
 case "$*" in
   kustomize*) exec "$KUSTOMIZE" build "$2" ;;
   "config current-context") echo stand-in ;;
+  *"get namespace"*) printf "${THERE:-}" ;;
   apply*) cat "$3" >"$TOLD.applied" ;;
   *port-forward*) exit 1 ;;
 esac
@@ -54,9 +55,9 @@ class Cluster:
         """Run the script."""
         return run([shell, "scripts/rollout.sh", *arguments], self.project, self._env, ok=False)
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run make."""
-        return run(["make", "--silent", *arguments], self.project, self._env, ok=False)
+        return run(["make", "--silent", *arguments], self.project, self._env | env, ok=False)
 
     @property
     def told(self) -> list[str]:
@@ -101,6 +102,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]
         (["deploy", "prod", "ghcr.io/acme/myservice:v1.2.3"], "DIGEST=sha256"),
         (["deploy", "prod", "ghcr.io/acme/myservice@sha256:abc"], "no digest of 64"),
         (["deploy", "staging", "ghcr.io/acme/myservice:v1.2.3-dirty"], "commit"),
+        (["deploy", "staging", "ghcr.io/acme/myservice:1.20-dirty"], "commit"),
         (["deploy", "staging", "ghcr.io/acme/other:v1.2.3"], "ghcr.io/acme/myservice"),
         (["destroy", "prod"], "'destroy'"),
     ],
@@ -126,6 +128,7 @@ def test_production_takes_a_digest_only(cluster: Cluster) -> None:
         (["ENV=prod", f"DIGEST={DIGEST}"], IMAGE),
         (["ENV=staging", f"DIGEST={DIGEST}"], IMAGE),
         (["ENV=staging", "VERSION=v9.8.7"], "ghcr.io/acme/myservice:v9.8.7"),
+        (["ENV=staging", "VERSION=1.20"], "ghcr.io/acme/myservice:1.20"),
         (["VERSION=commit-0123456789ab-dirty"], "ghcr.io/acme/myservice:commit-0123456789ab-dirty"),
     ],
 )
@@ -140,6 +143,17 @@ def test_the_image_is_put_in_everywhere(arguments: list[str], image: str, cluste
     secrets = cluster.project / "deploy/kubernetes/overlays/dev/.secrets"
     assert (len(cluster.images) > len(own)) is secrets.exists() is dev
     assert cluster.leftovers() == []
+
+
+@pytest.mark.parametrize("target", ["deploy", "rollback"])
+def test_one_environment_is_not_taken_for_another(target: str, cluster: Cluster) -> None:
+    done = cluster.make(target, f"DIGEST={DIGEST}", THERE="prod")
+    assert done.returncode != 0
+    assert "is prod, not dev" in done.stdout
+    assert not any("apply" in line or "undo" in line for line in cluster.told)
+    # The environment's own variable counts.
+    done = cluster.make("deploy", f"DIGEST={DIGEST}", ENV="staging", THERE="prod")
+    assert "is prod, not staging" in done.stdout
 
 
 def test_what_does_not_answer_is_no_success(cluster: Cluster) -> None:
