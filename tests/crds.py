@@ -8,8 +8,7 @@ import os
 import subprocess
 from pathlib import Path
 
-import yaml
-from support import ROOT, need, unavailable
+from support import ROOT, need, unavailable, version
 
 #: Pins the modules, with their checksums beside it. Nothing of them is compiled.
 PINS = ROOT / "tests" / "lint" / "crds"
@@ -39,11 +38,10 @@ FILES = {
 def crd_files() -> list[Path]:
     """The files of `FILES`, each with one CustomResourceDefinition, downloaded on first use."""
     need("go")
-    go = yaml.safe_load((ROOT / "copier.yml").read_text())["go_version"]["default"]
     done = subprocess.run(
         ["go", "mod", "download", "-json", *FILES],
         cwd=PINS,
-        env={**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": f"go{go}"},
+        env={**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": f"go{version('go_version')}"},
         text=True,
         capture_output=True,
         check=False,

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-from support import CACHE, ROOT, need, run, unavailable
+from support import CACHE, ROOT, need, run, unavailable, version
 
 PINS = ROOT / "tests" / "lint"
 YAMLLINT = PINS / "yamllint.yaml"
@@ -86,9 +85,10 @@ def golangci() -> Path:
 
     It refuses code for a newer Go than its own, so that it is made with the one of the images.
     """
-    questions = yaml.safe_load((ROOT / "copier.yml").read_text())
-    go, version = (questions[name]["default"] for name in ("go_version", "golangci_version"))
-    module = f"github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v{version}"
+    go = version("go_version")
+    module = (
+        f"github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v{version('golangci_version')}"
+    )
 
     def install(folder: Path) -> None:
         _go_install(folder, module, GOTOOLCHAIN=f"go{go}")

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import pytest
-import yaml
-from support import ROOT, build_flags, need, render, run
+from support import ROOT, build_flags, need, render, run, version
 
 T = TypeVar("T")
 
@@ -47,8 +46,7 @@ TREES: dict[str, dict[str, Any]] = {
 }
 
 #: The oldest Go that go.mod allows, as this machine has it, and the one that images use.
-QUESTIONS = yaml.safe_load((ROOT / "copier.yml").read_text())
-TOOLCHAINS = ["local", f"go{QUESTIONS['go_version']['default']}"]
+TOOLCHAINS = ["local", f"go{version('go_version')}"]
 
 #: What is stamped on a binary in place of the Dockerfile's build arguments.
 STAMPS = {"VERSION": "v1.2.3", "REVISION": "abc", "DATE": "2026-11-23"}

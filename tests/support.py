@@ -19,6 +19,7 @@ from typing import Any
 import copier
 import covertable
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -262,6 +263,12 @@ def run(
     if ok and done.returncode:
         pytest.fail(f"{command} exited {done.returncode}\n{done.stdout}", pytrace=False)
     return done
+
+
+@functools.cache
+def version(of: str) -> str:
+    """Return the version that the template names, as copier.yml calls it: `go_version`, say."""
+    return str(yaml.safe_load((ROOT / "copier.yml").read_text())[of]["default"])
 
 
 def make(project: Path, *arguments: str) -> str:
