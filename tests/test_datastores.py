@@ -285,8 +285,8 @@ def becomes(
         return (
             service.get(service.admin_port, "/ready")[0] == ready
             and health(service) == told
-            and metrics['dependency_up{name="postgres"}'] == (postgres == "UP")
-            and metrics['dependency_up{name="redis"}'] == (redis == "UP")
+            and metrics.get('dependency_up{name="postgres"}') == (postgres == "UP")
+            and metrics.get('dependency_up{name="redis"}') == (redis == "UP")
         )
 
     eventually(f"{ready} {told}, last {health(service)}", tells, 45)
