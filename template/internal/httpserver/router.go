@@ -48,6 +48,8 @@ func NewRouter(
 	gin.DefaultErrorWriter = slog.NewLogLogger(log.Handler(), slog.LevelError).Writer()
 
 	router := gin.New()
+	// For slog.InfoContext(c, …). What waits takes c.Request.Context(): gin uses c again, and a
+	// context that is derived from it may end in a panic then.
 	router.ContextWithFallback = true
 	router.HandleMethodNotAllowed = true
 	// gin redirects before any middleware runs: no log line, no metric.

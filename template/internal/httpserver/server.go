@@ -20,11 +20,14 @@ const (
 	// A proxy must close idle connections first; nginx does after 60 s.
 	idleTimeout    = 75 * time.Second
 	maxHeaderBytes = 64 << 10
+	// lastRequests is how long connections that were just accepted have to bring theirs.
+	lastRequests = 200 * time.Millisecond
 )
 
 // Server is an http.Server that can ask its clients to leave before it shuts down.
 type Server struct {
 	server   http.Server
+	listener atomic.Pointer[net.Listener] // until Shutdown closes it
 	draining atomic.Bool
 }
 
@@ -50,7 +53,8 @@ func New(handler http.Handler, log *slog.Logger) *Server {
 
 // Serve answers requests until Shutdown, then returns nil.
 func (s *Server) Serve(listener net.Listener) error {
-	if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	s.listener.Store(&listener)
+	if err := s.server.Serve(listener); s.listener.Load() != nil && !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
@@ -65,6 +69,15 @@ func (s *Server) Drain() {
 
 // Shutdown waits for the running requests; where ctx ends first, it cuts them off.
 func (s *Server) Shutdown(ctx context.Context) error {
+	// Once net/http shuts down, it drops each request that it has not read yet: nothing new
+	// is accepted before that.
+	if listener := s.listener.Swap(nil); listener != nil {
+		_ = (*listener).Close()
+		select {
+		case <-time.After(lastRequests):
+		case <-ctx.Done():
+		}
+	}
 	if err := s.server.Shutdown(ctx); err != nil {
 		return errors.Join(err, s.server.Close())
 	}

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -44,6 +46,12 @@ func LogIDs() func(context.Context) []slog.Attr {
 		}
 		return attrs
 	}
+}
+
+// NewTransport returns base, or http.DefaultTransport for nil, which gives each call a span
+// and tells other services the trace that it belongs to.
+func NewTransport(base http.RoundTripper) http.RoundTripper {
+	return otelhttp.NewTransport(base)
 }
 
 func newID(size int) string {
