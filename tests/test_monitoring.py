@@ -9,10 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,17 @@ from typing import Any
 import pytest
 import servers
 import yaml
+from alerts import (
+    GRAFANA,
+    NEVER,
+    Case,
+    Prometheus,
+    exposed,
+    expressions,
+    request_for,
+    selectors,
+    unit_test,
+)
 from everything import variants
 from linters import go_tool, mutate, rejects
 from service import Service, Tree, add_lab, build, eventually, free_port, running
@@ -35,9 +43,11 @@ ANSWERS: dict[str, Any] = {
     "datastores": ["postgres", "redis"],
 }
 
-#: What Argo Rollouts fills in, and Grafana.
+#: What Argo Rollouts fills in.
 PODS = "6f9c8b7d5"
-GRAFANA = {"$job": "myservice", "$__rate_interval": "1m", "$__range": "1h"}
+
+#: What all series have in a unit test.
+LABELS = 'namespace="myservice", job="myservice"'
 
 
 @pytest.fixture(scope="module")
@@ -93,25 +103,8 @@ def rules_of(project: Path) -> list[dict[str, Any]]:
     return [rule for group in spec["groups"] for rule in group["rules"]]
 
 
-@dataclass(frozen=True)
-class Case:
-    """What happens, and for which of these minutes how many alerts have fired of it."""
-
-    what: str
-    alert: str
-    #: Series without the labels that all have, and their values a minute apart.
-    series: dict[str, str]
-    #: Minutes, and how many fire then.
-    fires: dict[int, int]
-    #: Of the alert that is meant, where there are several of its name.
-    labels: str = ""
-    #: Minutes between two values.
-    step: int = 1
-
-
 OK = 'http_requests_total{pod="a", route="/", status="200"}'
 FAILED = 'http_requests_total{pod="a", route="/", status="500"}'
-NEVER = dict.fromkeys((1, 6, 15, 61, 120), 0)
 
 
 def durations(slow: str, fast: str) -> dict[str, str]:
@@ -221,115 +214,22 @@ CASES = [
 ]  # fmt: skip
 
 
-def with_labels(series: str, labels: str) -> str:
-    return series.replace("{", f"{{{labels}, ", 1)
-
-
-def expectation(case: Case) -> dict[str, Any]:
-    """The case as promtool reads it."""
-    common = 'namespace="myservice", job="myservice"'
-    # A dependency is what its label says, which the case puts to its alert.
-    named = re.search(r'name="\w+"', case.labels)
-    own = ", ".join([common, named[0] if named else 'name="redis"']) if case.alert == "DependencyDown" else common  # fmt: skip
-    firing = f'ALERTS{{alertname="{case.alert}", alertstate="firing", {case.labels}}}'
-    return {
-        "interval": f"{case.step}m",
-        "input_series": [
-            {"series": with_labels(series, own), "values": values}
-            for series, values in case.series.items()
-        ],
-        "promql_expr_test": [
-            {
-                "expr": f"count({firing}) or vector(0)",
-                "eval_time": f"{minute}m",
-                "exp_samples": [{"labels": "{}", "value": count}],
-            }
-            for minute, count in case.fires.items()
-        ],
-    }
-
-
-def unit_test(folder: Path, text: str, cases: Sequence[Case]) -> list[str | Path]:
-    """The command that tests rules with cases."""
-    need("promtool")
-    test = {
-        "rule_files": [str(write_rules(folder, text))],
-        "evaluation_interval": f"{max(case.step for case in cases)}m",
-        "tests": [expectation(case) for case in cases],
-    }
-    (folder / "test.yaml").write_text(yaml.safe_dump(test))
-    return ["promtool", "test", "rules", folder / "test.yaml"]
-
-
 @pytest.mark.parametrize("alert", dict.fromkeys(case.alert for case in CASES))
 def test_an_alert_fires_when_it_should(alert: str, project: Path, tmp_path: Path) -> None:
     text = (project / MONITORING / "prometheusrule.yaml").read_text()
     for step in {case.step for case in CASES if case.alert == alert}:
         cases = [case for case in CASES if (case.alert, case.step) == (alert, step)]
-        run(unit_test(tmp_path, text, cases), tmp_path)
+        run(unit_test(tmp_path, write_rules(tmp_path, text), cases, LABELS), tmp_path)
 
 
 def test_promtool_notices_an_alert_that_comes_late(project: Path, tmp_path: Path) -> None:
     text = (project / MONITORING / "prometheusrule.yaml").read_text()
     late = mutate(text, "> 14.4 * 0.001", "> 144 * 0.001")
-    rejects(unit_test(tmp_path, late, CASES[:5]), "time: 1h15m", tmp_path)
+    command = unit_test(tmp_path, write_rules(tmp_path, late), CASES[:5], LABELS)
+    rejects(command, "time: 1h15m", tmp_path)
 
 
 # -- a real Prometheus ---------------------------------------------------------------------
-
-
-class Prometheus(servers.Server):
-    """Prometheus, with its configuration in its folder."""
-
-    def __init__(self, folder: Path) -> None:
-        need("prometheus")
-        super().__init__(folder)
-        servers.give(folder)
-
-    @property
-    def command(self) -> Sequence[str | Path]:
-        return [
-            *("prometheus", f"--config.file={self.folder}/prometheus.yaml"),
-            *(f"--storage.tsdb.path={self.folder}/data", f"--web.listen-address=127.0.0.1:{self.port}"),
-        ]  # fmt: skip
-
-    def ask(self, path: str, **parameters: str) -> Any:
-        """What its API answers; PromQL that is none is an error."""
-        query = urllib.parse.urlencode(parameters)
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{query}"
-        with urllib.request.urlopen(url, timeout=10) as response:
-            return json.load(response)["data"]
-
-    def values(self, expression: str) -> list[float]:
-        """The value of each series of the result."""
-        result = self.ask("query", query=expression)["result"]
-        return [float(series["value"][1]) for series in result]
-
-    def unanswered(self, expression: str) -> list[str]:
-        """What an expression selects and Prometheus has nothing of."""
-        return [s for s in selectors(expression) if not self.values(f"count_over_time({s}[5m])")]
-
-    def pending(self) -> set[str]:
-        """The alerts whose condition holds."""
-        return {alert["labels"]["alertname"] for alert in self.ask("alerts")["alerts"]}
-
-
-SELECTOR = re.compile(r'[a-z_][\w:]*\{(?:[^{}"]|"[^"]*")*\}')
-
-#: Everything else that these expressions are made of.
-PROMQL = {
-    *("absent", "changes", "histogram_quantile", "increase", "min_over_time", "rate", "vector"),
-    *("and", "by", "or", "count", "max", "min", "sum"),
-}
-
-
-def selectors(expression: str) -> list[str]:
-    """The selectors of an expression; a metric that stands there without braces is an error."""
-    rest = re.sub(r"\bby \([^()]*\)|\[\w+\]", "", SELECTOR.sub("", expression))
-    assert set(re.findall(r"[a-z_][\w:]*", rest)) <= PROMQL, rest
-    found = SELECTOR.findall(expression)
-    assert found, expression
-    return found
 
 
 def monitor_labels(manifests: list[dict[str, Any]]) -> tuple[str, dict[str, str]]:
@@ -399,29 +299,17 @@ def scraped(
         prometheus.start()
         seen = Scraped(prometheus, service, config)
         seen.configure("log_level: debug\n", "success")
-        request_for(seen, 6)
+        request_for(seen.service, 6)
         seen.configure("log_level: loud\n", "failure")
-        request_for(seen, 4)
+        request_for(seen.service, 4)
         yield seen
-
-
-def request_for(scraped: Scraped, seconds: float) -> None:
-    """Ask for what is answered with 200, 404 and 500."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        for path, status in {"/v1/greetings/Ada": 200, "/none": 404, "/lab/panic": 500}.items():
-            assert scraped.service.ask(path).status == status
-        time.sleep(0.1)
-
-
-def exposed(scraped: Scraped) -> set[str]:
-    """The metrics that the service has, by name."""
-    return {series.partition("{")[0] for series in scraped.service.metrics()}
 
 
 def test_every_rule_names_metrics_that_the_service_has(scraped: Scraped, project: Path) -> None:
     rules = rules_of(project)
-    known = exposed(scraped) | {"up"} | {rule["record"] for rule in rules if "record" in rule}
+    known = (
+        exposed(scraped.service) | {"up"} | {rule["record"] for rule in rules if "record" in rule}
+    )
     if not Path("/proc/pressure/cpu").exists():
         unavailable("the kernel measures no pressure (PSI)")
     for rule in rules:
@@ -434,9 +322,7 @@ def test_every_rule_names_metrics_that_the_service_has(scraped: Scraped, project
 
 
 def test_prometheus_evaluates_every_rule(scraped: Scraped, project: Path) -> None:
-    def rules() -> list[dict[str, Any]]:
-        return [r for group in scraped.prometheus.ask("rules")["groups"] for r in group["rules"]]
-
+    rules = scraped.prometheus.rules
     eventually("all are evaluated", lambda: all(rule["health"] != "unknown" for rule in rules()))
     assert len(rules()) == len(rules_of(project))
     assert [rule for rule in rules() if rule["health"] != "ok" or rule.get("lastError")] == []
@@ -470,7 +356,7 @@ def analysis(manifests: list[dict[str, Any]], pods: str = PODS) -> dict[str, str
 def test_the_analysis_judges_the_new_pods_by_what_they_answer(
     scraped: Scraped, manifests: list[dict[str, Any]]
 ) -> None:
-    request_for(scraped, 3)
+    request_for(scraped.service, 3)
     queries = analysis(manifests)
     for query in queries.values():
         assert scraped.prometheus.unanswered(query) == []
@@ -504,21 +390,8 @@ def dashboard(manifests: list[dict[str, Any]]) -> dict[str, Any]:
     return loaded
 
 
-def expressions(board: dict[str, Any]) -> dict[str, str]:
-    """Each expression by its panel and legend, with Grafana's variables filled in."""
-    found = {}
-    for panel in board["panels"]:
-        for target in panel["targets"]:
-            expression = target["expr"]
-            for variable, value in GRAFANA.items():
-                expression = expression.replace(variable, value)
-            assert "$" not in expression, expression
-            found[f"{panel['title']}: {target['refId']}"] = expression
-    return found
-
-
 def test_every_panel_shows_something(scraped: Scraped, manifests: list[dict[str, Any]]) -> None:
-    request_for(scraped, 3)
+    request_for(scraped.service, 3)
     shown = expressions(dashboard(manifests))
     for panel, expression in shown.items():
         assert scraped.prometheus.unanswered(expression) == [], panel
@@ -537,7 +410,7 @@ def test_the_dashboard_offers_the_jobs_and_data_sources_that_there_are(
     assert (source["name"], source["query"]) == ("datasource", "prometheus")
     query = re.fullmatch(r"label_values\((\w+), (\w+)\)", job["query"]["query"])
     assert query
-    assert query[1] in exposed(scraped)
+    assert query[1] in exposed(scraped.service)
     jobs = scraped.prometheus.ask(f"label/{query[2]}/values", **{"match[]": query[1]})
     assert jobs == [job["current"]["value"]] == [GRAFANA["$job"]]
     for panel in [*board["panels"], job]:
