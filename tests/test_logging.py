@@ -6,7 +6,6 @@ Validated only: no package registry has Fluent Bit. Its keys are those of its do
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -14,12 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from fluent_bit import paths, undocumented
 from linters import go_tool, mutate
 from service import LINE
-from support import ROOT, render, run
-
-#: The documented keys of each section and plugin.
-KEYS: dict[str, list[str]] = yaml.safe_load((ROOT / "tests/fluent_bit_keys.yaml").read_text())
+from support import render, run
 
 #: Where each output sends to.
 PORTS = {"elasticsearch": 9200, "kafka": 9093}
@@ -75,39 +72,11 @@ def collector(
     return Collector(request.param, text, list(yaml.safe_load_all(built)))
 
 
-def undocumented(text: str) -> list[str]:
-    """The sections, plugins and keys of a configuration that Fluent Bit's documentation lacks."""
-    config = yaml.safe_load(text)
-    parts: list[tuple[str, dict[str, Any]]] = [("service", config.pop("service"))]
-    parts += [(name, part) for name in ("env", "parsers") for part in config.pop(name)]
-    pipeline = config.pop("pipeline")
-    for kind in ("inputs", "filters", "outputs"):
-        parts += [(part["name"], part) for part in pipeline.pop(kind)]
-    found = [*config, *pipeline]
-    for name, part in parts:
-        known = {*KEYS[name], *KEYS["all"]} if name in KEYS else set()
-        if name == "kafka":
-            known |= {f"rdkafka.{key}" for key in KEYS["rdkafka"]}
-        found += [f"{name}: {key}" for key in part if key not in known]
-    return found
-
-
 def test_every_key_is_one_that_is_documented(collector: Collector) -> None:
     assert undocumented(collector.text) == []
     for key in ("retry_limit", "storage.type", "time_format", "scheduler.cap", "read_from_head"):
         assert undocumented(mutate(collector.text, f"{key}:", f"{key}s:")) != []
     assert undocumented(mutate(collector.text, "name: tail", "name: tails")) != []
-
-
-def paths(value: Any) -> Iterator[str]:
-    """Every absolute path in a configuration."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for part in value:
-            yield from paths(part)
-    elif isinstance(value, str) and re.match(r"(file://)?/\w", value):
-        yield value.removeprefix("file://")
 
 
 def test_every_path_is_mounted(collector: Collector) -> None:
