@@ -2,7 +2,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: help test test-cluster findings lint bench pins dist clean
+.PHONY: help test test-cluster test-stack findings lint bench pins dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ test: $(VENV)/.complete ## Test everything that this machine can; says what it s
 
 test-cluster: $(VENV)/.complete ## Apply every overlay to a real API server, and write docs/cluster.md
 	nice $(BIN)/python -m pytest tests/cluster/overlays.py tests/cluster/rollouts.py $(ARGS)
+
+test-stack: $(VENV)/.complete ## Let the Compose stack fail under load, and write docs/stack.md (needs root)
+	nice $(BIN)/python -m pytest tests/stack/failures.py tests/stack/neighbours.py tests/stack/observed.py tests/stack/traces.py tests/stack/broker.py $(ARGS)
 
 findings: $(VENV)/.complete ## Lint every manifest, and write docs/manifests.md
 	$(BIN)/python tests/findings.py

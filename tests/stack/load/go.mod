@@ -1,0 +1,3 @@
+module gindock-test-load
+
+go 1.26.0
