@@ -7,12 +7,14 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.bases import stand_in
 from support import CACHE, ROOT, need, run, unavailable, version
 
 PINS = ROOT / "tests" / "lint"
@@ -59,6 +61,42 @@ def python_tool(name: str) -> Path:
         _quietly(*pip, "install", "--quiet", "--requirement", pins)
 
     return _installed("lint-python", pins.read_bytes(), install) / "bin" / name
+
+
+@functools.cache
+def npm_tool(name: str) -> Command:
+    """Return the command of a linter that lint/NAME/package-lock.json pins."""
+    pins = PINS / name
+    node = python_tool("node")
+
+    def install(folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(pins / file, folder)
+        env = {**os.environ, "PATH": f"{node.parent}:{os.environ['PATH']}"}
+        options = ("--ignore-scripts", "--no-audit", "--no-fund")
+        _quietly(node.with_name("npm"), "ci", *options, env=env, cwd=folder)
+
+    lock = (pins / "package-lock.json").read_bytes()
+    folder = _installed(f"lint-{name}", lock, install)
+    return [node, folder / "node_modules" / ".bin" / name]
+
+
+@functools.cache
+def nginx() -> Command:
+    """Return the command of the nginx that stands in for the image's, where no engine runs."""
+    root = stand_in("nginx")
+
+    def install(folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        _quietly("tar", "-C", folder, "-xf", root, "./usr/sbin/nginx", "./usr/lib")
+
+    folder = _installed("nginx", root.name.encode(), install)
+    # With its own libraries, which are newer than the machine's.
+    (loader,) = folder.glob("usr/lib/*/ld-linux-*.so.*")
+    return [loader, "--library-path", loader.parent, folder / "usr" / "sbin" / "nginx"]
 
 
 def _go_install(folder: Path, what: str, cwd: Path = ROOT, **env: str) -> None:

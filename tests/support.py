@@ -49,6 +49,7 @@ FACTORS: dict[str, list[Any]] = {
     "monitoring": [False, True, None],
     "log_collection": ["none", "elasticsearch", "kafka", None],
     "tracing": [False, True],
+    "compose_profiles": [*subsets("observability", "logging"), None],
     "ci": ["github", "gitlab", "none"],
     "image_pull_secret": ["", "registry-login", None],
     "go_env": [
@@ -76,6 +77,11 @@ def on_kubernetes(row: Row) -> bool:
     return "kubernetes" in row["deploy"]
 
 
+def on_compose(row: Row) -> bool:
+    """Whether these answers render a Compose file."""
+    return "compose" in row["deploy"]
+
+
 #: Which values of `FACTORS` can meet: the factors, and a condition that their values fulfil.
 RULES: list[tuple[list[str], Callable[[Row], bool]]] = [
     *[
@@ -87,6 +93,10 @@ RULES: list[tuple[list[str], Callable[[Row], bool]]] = [
         lambda row: (
             (on_kubernetes(row) and row["datastores"] != []) == (row["secrets"] is not None)
         ),
+    ),
+    (
+        ["deploy", "compose_profiles"],
+        lambda row: on_compose(row) == (row["compose_profiles"] is not None),
     ),
     (["rollout", "host_name"], lambda row: row["rollout"] != "canary" or row["host_name"] != ""),
     (["rollout", "monitoring"], lambda row: row["rollout"] != "canary" or row["monitoring"]),
@@ -116,6 +126,7 @@ CUSTOM: dict[str, Any] = {
     "secret_store": "https://vault.example.org:8200/kv/team/shop",
     "monitoring": True,
     "log_collection": "kafka",
+    "compose_profiles": ["observability", "logging"],
     "http_port": 8081,
     "admin_port": 9091,
     "liveness_path": "/live",
@@ -159,7 +170,7 @@ def _combinations() -> list[dict[str, Any]]:
     full_go_env = {key: text for values in FACTORS["go_env"] for key, text in values.items()}
     constraints = [{"operator": "fn", "requires": names, "evaluate": rule} for names, rule in RULES]
     rows = [
-        default | {"probes": fullest["probes"], "secrets": None},
+        default | {"probes": fullest["probes"], "secrets": None, "compose_profiles": None},
         fullest | {"ci": "github", "go_env": full_go_env},
         *covertable.make(FACTORS, strength=3, constraints=constraints),
     ]

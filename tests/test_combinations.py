@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 import yaml
 from everything import Render, everything, read
-from support import FACTORS, ROOT, RULES, combinations, on_kubernetes, oversize, possible, render
+from support import (
+    FACTORS,
+    ROOT,
+    RULES,
+    combinations,
+    on_compose,
+    on_kubernetes,
+    oversize,
+    possible,
+    render,
+)
 
 NAME = "myservice"
 
@@ -29,16 +39,27 @@ def collected(answers: Mapping[str, Any]) -> bool:
     return bool(answers.get("log_collection", "none") != "none")
 
 
+def profile(name: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether Compose has this profile."""
+    return lambda answers: name in answers.get("compose_profiles", [])
+
+
 #: What stands in the repository only for some answers. Written here once more, so that the
 #: exclusions of copier.yml are checked against something.
 ONLY: dict[str, Callable[[dict[str, Any]], bool]] = {
     "deploy/kubernetes/": on_kubernetes,
     "deploy/kubernetes/overlays/dev/postgres": lambda answers: "postgres" in answers["datastores"],
     "deploy/kubernetes/overlays/dev/redis": lambda answers: "redis" in answers["datastores"],
-    "compose.yaml": lambda answers: "compose" in answers["deploy"],
+    "compose.yaml": on_compose,
+    "deploy/compose/": on_compose,
+    "deploy/compose/observability": profile("observability"),
+    "deploy/compose/observability/jaeger": lambda answers: answers["tracing"],
+    # The dashboard of the monitoring component serves both.
+    "deploy/compose/observability/dashboard.json": lambda answers: not answers.get("monitoring"),
+    "deploy/compose/logging": profile("logging"),
     "internal/postgres/": lambda answers: "postgres" in answers["datastores"],
     "internal/redis/": lambda answers: "redis" in answers["datastores"],
-    "config/": lambda answers: "compose" in answers["deploy"],
+    "config/": on_compose,
     "internal/tracing/": lambda answers: answers["tracing"],
     "internal/httpserver/trace_otel": lambda answers: answers["tracing"],
     "internal/httpserver/trace.go": lambda answers: not answers["tracing"],
@@ -278,11 +299,15 @@ def test_yaml_and_json_parse() -> None:
 
 
 def test_what_was_not_chosen_is_not_mentioned() -> None:
+    observability, logging = profile("observability"), profile("logging")
     words: dict[str, Callable[[dict[str, Any]], bool]] = {
         "(?i:postgres|database)": lambda answers: "postgres" in answers["datastores"],
         "(?i:redis)": lambda answers: "redis" in answers["datastores"],
         r"secretName": lambda answers: bool(answers["datastores"]),
-        r"\.secrets/": lambda answers: bool(answers["datastores"]),
+        # What the profiles bring has passwords, too.
+        r"\.secrets/": lambda answers: bool(
+            answers["datastores"] or answers.get("compose_profiles")
+        ),
         "(?i:kubectl|kustomiz)": on_kubernetes,
         "HTTPRoute|Gateway API": lambda answers: bool(answers.get("host_name")),
         "shop.example.com": lambda answers: bool(answers.get("host_name")),
@@ -295,16 +320,21 @@ def test_what_was_not_chosen_is_not_mentioned() -> None:
         "ExternalSecret|SecretStore|External Secrets": external_secrets,
         "(?i:vault)": lambda answers: answers.get("secrets") == "vault",
         "(?i:amazonaws|secretsmanager)": lambda answers: answers.get("secrets") == "aws",
-        "ServiceMonitor|PrometheusRule|(?i:grafana)": lambda answers: bool(
-            answers.get("monitoring")
-        ),
-        "(?i:fluent.?bit)": collected,
-        "(?i:kafka)": lambda answers: answers.get("log_collection") == "kafka",
+        "ServiceMonitor|PrometheusRule": lambda answers: bool(answers.get("monitoring")),
+        "(?i:grafana)": lambda answers: bool(answers.get("monitoring")) or observability(answers),
+        "(?i:fluent.?bit)": lambda answers: collected(answers) or logging(answers),
+        "(?i:kafka)": lambda answers: answers.get("log_collection") == "kafka" or logging(answers),
         # Out of Kafka, the logs go there too.
-        "(?i:elasticsearch)": collected,
-        r"host: elasticsearch": lambda answers: answers.get("log_collection") == "elasticsearch",
+        "(?i:elasticsearch)": lambda answers: collected(answers) or logging(answers),
+        r"host: elasticsearch": lambda answers: (
+            answers.get("log_collection") == "elasticsearch" or logging(answers)
+        ),
+        "(?i:kibana)": logging,
+        "COMPOSE_PROFILES=observability|profile observability": observability,
+        "COMPOSE_PROFILES=logging|profile logging": logging,
+        "(?i:jaeger)": lambda answers: answers["tracing"] and observability(answers),
         "registry-login": lambda answers: bool(answers.get("image_pull_secret")),
-        "docker compose|compose.yaml": lambda answers: "compose" in answers["deploy"],
+        "docker compose|compose.yaml": on_compose,
         "GOPROXY": lambda answers: "goproxy" in answers,
         "GOPRIVATE|(?i:netrc)": lambda answers: "goprivate" in answers,
         "addgroup|alpine:": lambda answers: answers["base_image"] == "alpine",
@@ -318,10 +348,16 @@ def test_what_was_not_chosen_is_not_mentioned() -> None:
     wrong = set()
     for rendered in everything():
         for path, digest in rendered.files.items():
-            if path.startswith(("internal/", "cmd/", "go.", ".copier-answers")):
+            if path.startswith(("internal/", "cmd/", "go.", ".copier-answers", ".gitignore")):
                 continue
             # These have probes and secrets of their own, whatever the service has.
             if path == "deploy/kubernetes/logging/daemonset.yaml":
+                continue
+            # Grafana names the data sources that it does without, Fluent Bit a database of its own.
+            if path in (
+                "deploy/compose/observability/grafana.ini",
+                "deploy/compose/logging/collector.yaml",
+            ):
                 continue
             if path.startswith("deploy/kubernetes/overlays/dev/") and path.endswith(
                 ("/postgres.yaml", "/redis.yaml")

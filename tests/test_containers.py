@@ -9,20 +9,24 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import secrets
+import shutil
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import engine as engines
 import pytest
-from engine import Base, Container, Engine
-from engine.compose import compose_client, override
-from engine.docker import eventually, get
-from support import render, run, unavailable
+from engine import Container, Engine
+from engine.compose import Stack, stack
+from engine.docker import ask, eventually, get
+from engine.workshop import Workshop, edit, opened, tag
+from service import free_port
+from support import render, unavailable
 
 HTTP, ADMIN = 8080, 9090
 USER = "65532:65532"
@@ -49,89 +53,13 @@ STORE_URLS = (
 # ---------------------------------------------------------------------------
 
 
-@dataclass
-class Workshop:
-    """Renders and builds, each variant once."""
-
-    engine: Engine
-    folder: Path
-    show: Callable[[str], None]
-    built: dict[str, str] = field(default_factory=dict)
-
-    def source(self, base_image: str, stores: tuple[str, ...], edition: str = "") -> Path:
-        """The render of a variant; each edition has its own, to be edited."""
-        folder = self.folder / "-".join(filter(None, (base_image, *stores, edition)))
-        if not folder.exists():
-            render(folder, base_image=base_image, datastores=list(stores))
-        return folder
-
-    def base(self, reference: str) -> Base:
-        """A base image; said once, whether it is real."""
-        base = engines.base(self.engine, reference)
-        if reference not in self.built:
-            self.built[reference] = base.image
-            self.show(f"{reference}: {base}")
-        return base
-
-    def build(self, source: Path, *args: str, dockerfile: str | None = None) -> str:
-        """Build a render as an image of its folder's name; return what the build printed."""
-        text = (source / "Dockerfile").read_text()
-        bases = re.findall(r"^ARG (GO_IMAGE|BASE_IMAGE)=(\S+)$", text, re.MULTILINE)
-        assert [name for name, _ in bases] == ["GO_IMAGE", "BASE_IMAGE"]
-        given = [f"--build-arg={name}={self.base(value).image}" for name, value in bases]
-        return self.engine.build(source, tag(source), *given, *args, dockerfile=dockerfile)
-
-    def image(self, base_image: str, stores: tuple[str, ...]) -> str:
-        """The image of a variant."""
-        source = self.source(base_image, stores)
-        if tag(source) not in self.built:
-            self.built[tag(source)] = self.build(
-                source, "--build-arg=VERSION=v1.2.3", "--build-arg=REVISION=0123abc"
-            )
-        return tag(source)
-
-    def mutant(self, base_image: str, name: str, path: str, old: str, new: str) -> str:
-        """The image of a render in which one thing is wrong."""
-        source = self.source(base_image, NONE, f"mutant-{name}")
-        edit(source / path, old, new)
-        self.build(source)
-        return tag(source)
-
-
-def tag(source: Path) -> str:
-    """The name of a render's image."""
-    return f"gindock-test/{source.name}"
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    """Replace the one `old` in a file, or fail: an edit that does nothing proves nothing."""
-    text = path.read_text()
-    assert text.count(old) == 1, f"{old!r} is in {path.name} {text.count(old)} times"
-    path.write_text(text.replace(old, new))
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """The engine, for this file."""
-    with engines.start() as engine:
-        yield engine
-
-
 @pytest.fixture(scope="module")
 def workshop(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
-) -> Workshop:
-    """The engine and a place for renders."""
-    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
-
-    def show(line: str) -> None:
-        if reporter is not None:
-            reporter.ensure_newline()
-            reporter.write_line(f"containers: {line}")
-
-    whose = "started for this run" if engine.own else "the machine's own"
-    show(f"Docker {engine.version()}, {whose}")
-    return Workshop(engine, tmp_path_factory.mktemp("renders"), show)
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Workshop]:
+    """The engine, for this file, and a place for renders."""
+    with opened(tmp_path_factory.mktemp("renders"), pytestconfig) as workshop:
+        yield workshop
 
 
 @dataclass(frozen=True)
@@ -512,45 +440,260 @@ def test_a_missing_url_is_named(workshop: Workshop) -> None:
 # Compose
 # ---------------------------------------------------------------------------
 
+SERVICES = ("nginx", "app", "migrate", "postgres", "redis")
+PROBLEM = "application/problem+json"
+HIDDEN = (
+    *("/metrics", "/health", "/healthz", "/ready", "/version", "/debug/pprof/"),
+    *(
+        "//metrics",
+        "/%6detrics",
+        "/%2fmetrics",
+        "/./health",
+        "/v1/../metrics",
+        "/v1/%2e%2e/version",
+    ),
+    *("/metrics/", "/ready//", "/healthz?x=1", "/metrics%3fx", "/METRICS"),
+)
+CLAIMS = {
+    "X-Forwarded-For": "203.0.113.1, 203.0.113.2",
+    "X-Real-IP": "203.0.113.3",
+    "Forwarded": "for=203.0.113.4",
+    "True-Client-IP": "203.0.113.5",
+}
 
-@pytest.mark.parametrize("chosen", [NONE, BOTH], ids=["none", "both"])
-def test_compose_brings_everything_up(
-    workshop: Workshop, tmp_path: Path, chosen: tuple[str, ...]
-) -> None:
-    """From a fresh render and `make secrets`, all is healthy and the API answers."""
+
+def test_compose_brings_everything_up(workshop: Workshop, tmp_path: Path) -> None:
+    """From a fresh render, all is healthy, the API answers, and the service stops in time."""
     if port_taken(HTTP):
         unavailable(f"port {HTTP} of this machine is taken")
-    compose = compose_client(workshop.engine)
-    project = render(tmp_path / "project", deploy=["compose"], datastores=list(chosen))
-    # As Compose would build it, but with base images that may be stand-ins.
-    workshop.build(project)
-    images = {"app": tag(project)}
-    if chosen:
-        images["migrate"] = tag(project)
-        run(["make", "secrets"], project)
-        references = re.findall(r"image: ((?:postgres|redis):\S+)", text_of(project))
-        images |= {r.partition(":")[0]: workshop.base(r).image for r in references}
-    override(project, images)
+    its = stack(workshop, render(tmp_path / "compose-none", deploy=["compose"]))
     try:
-        compose(project, "up", "--detach", "--no-build", "--wait", "--wait-timeout=120")
-        state = compose.state(project)
-        if chosen:
-            assert state.pop("migrate") == "exited"
-            assert "00001_greetings.sql" in compose(project, "logs", "migrate")
-        assert set(state.values()) == {"healthy"}
-        assert set(state) == set(images) - {"migrate"}
-        assert get(HTTP, "/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
+        its.up()
+        assert its.compose.state(its.project) == {"nginx": "healthy", "app": "healthy"}
+        assert its.ask("/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
         started = time.monotonic()
-        compose(project, "stop", "app")
+        its("stop", "app")
         assert time.monotonic() - started < 30
-        assert "exited (0)" in compose(project, "ps", "--all").lower()
+        [app] = its.containers("app")
+        assert app.state["ExitCode"] == 0, app.output()
+        # Nothing is behind nginx any more: it says so as the service would.
+        answer = its.ask("/v1/greetings/Ada")
+        assert answer.status in (502, 504)
+        assert answer.headers["content-type"] == PROBLEM
+        assert answer.json()["status"] == answer.status
     finally:
-        compose(project, "down", "--volumes")
+        its.down()
 
 
-def text_of(project: Path) -> str:
-    """The compose file of a render."""
-    return (project / "compose.yaml").read_text()
+@pytest.fixture(scope="module")
+def whole(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything that Compose can bring up without a profile."""
+    project = tmp_path_factory.mktemp("stack") / "compose-both"
+    render(project, deploy=["compose"], datastores=list(BOTH), tracing=True)
+    its = stack(workshop, project, free_port())
+    try:
+        its.up()
+        yield its
+    finally:
+        its.down()
+
+
+@pytest.fixture(scope="module")
+def neighbour(whole: Stack) -> Iterator[Container]:
+    """Somebody whom nginx sees under an address of its own, with curl."""
+    [nginx] = whole.containers("nginx")
+    network = next(iter(nginx.inspect()["NetworkSettings"]["Networks"]))
+    image = nginx.inspect()["Config"]["Image"]
+    where = (f"--network={network}", "--entrypoint=sleep")
+    with whole.compose.engine.run(image, *where, command=("600",)) as container:
+        yield container
+
+
+def check_published(its: Stack) -> None:
+    """Only nginx publishes a port, and to this machine alone."""
+    published = {
+        service: [
+            binding["HostIp"]
+            for container in its.containers(service)
+            for bindings in (container.inspect()["HostConfig"]["PortBindings"] or {}).values()
+            for binding in bindings
+        ]
+        for service in SERVICES
+    }
+    assert published == {service: [] for service in SERVICES} | {"nginx": ["127.0.0.1"]}
+
+
+def check_hardened(its: Stack) -> None:
+    """No container may write to its root, gain a right, or take more than its share."""
+    for service in SERVICES:
+        for container in its.containers(service):
+            found = container.inspect()
+            host = found["HostConfig"]
+            assert host["ReadonlyRootfs"], service
+            assert host["CapDrop"] == ["ALL"], service
+            assert not host["CapAdd"], service
+            assert not host["Privileged"], service
+            assert host["SecurityOpt"] == ["no-new-privileges:true"], service
+            assert 0 < host["Memory"] == host["MemorySwap"], service
+            assert 0 < (host["PidsLimit"] or 0) <= 256, service
+            assert 0 < host["NanoCpus"] <= 2e9, service
+            assert found["Config"]["User"].split(":")[0] not in ("", "0", "root"), service
+
+
+def check_hidden(its: Stack) -> None:
+    """What operators ask is answered inside, and nowhere outside."""
+    [app] = its.containers("app")
+    address = app.address("edge")
+    for path in ("/metrics", "/health", "/healthz", "/ready", "/version"):
+        assert ask(address, ADMIN, path).status == 200, path
+    for path in HIDDEN:
+        answer = its.ask(path)
+        assert (answer.status, answer.headers["content-type"]) == (404, PROBLEM), path
+
+
+def check_addresses(its: Stack, neighbour: Container) -> None:
+    """Both logs name the client's own address, whatever it claims."""
+    id = secrets.token_hex(8)
+    claims = [f"{name}: {value}" for name, value in CLAIMS.items()]
+    headers = [part for claim in (*claims, f"X-Request-ID: {id}") for part in ("--header", claim)]
+    url = f"http://nginx:{HTTP}/v1/greetings/Ada"
+    assert neighbour.execute("curl", "--fail", "--silent", *headers, url) == 0
+    for service in ("nginx", "app"):
+        [line] = logged(its, service, id)
+        assert line["clientIp"] == neighbour.address("edge"), line
+        assert "203.0.113." not in json.dumps(line), line
+
+
+def logged(its: Stack, service: str, request_id: str) -> list[dict[str, Any]]:
+    """The lines of a request, which may take a moment."""
+
+    def found() -> list[dict[str, Any]]:
+        return [line for line in its.lines(service) if line.get("requestId") == request_id]
+
+    eventually(lambda: bool(found()), 5)
+    return found()
+
+
+def test_the_stores_and_their_schema_come_first(whole: Stack) -> None:
+    """The service starts on a database that is migrated, and is ready."""
+    state = whole.compose.state(whole.project)
+    assert state.pop("migrate") == "exited"
+    assert state == dict.fromkeys(set(SERVICES) - {"migrate"}, "healthy")
+    assert "00001_greetings.sql" in whole("logs", "migrate")
+    [app] = whole.containers("app")
+    assert ask(app.address("edge"), ADMIN, "/health").json()["status"] == "UP"
+    assert whole.ask("/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
+
+
+def test_only_nginx_publishes_a_port(whole: Stack, tmp_path: Path) -> None:
+    """A service that publishes one would be reached past nginx."""
+    check_published(whole)
+    old = "    networks:\n      # What others call it"
+    new = f"    ports: [127.0.0.1::{HTTP}]\n{old}"
+    with created(whole, tmp_path, old, new) as wrong, pytest.raises(AssertionError, match="app"):
+        check_published(wrong)
+
+
+def test_every_container_is_hardened(whole: Stack, tmp_path: Path) -> None:
+    """Of each container, the engine says what it may do and take."""
+    check_hardened(whole)
+    for old, found in (
+        ("    memswap_limit: 512m\n", "postgres"),
+        ("  read_only: true\n", "nginx"),
+        ("  pids_limit: 128\n", "nginx"),
+    ):
+        with (
+            created(whole, tmp_path, old, "") as wrong,
+            pytest.raises(AssertionError, match=found),
+        ):
+            check_hardened(wrong)
+
+
+@contextmanager
+def created(its: Stack, folder: Path, old: str, new: str) -> Iterator[Stack]:
+    """The stack with something else in its compose.yaml, its containers made and not started."""
+    project = folder / "wrong"
+    shutil.copytree(its.project, project)
+    edit(project / "compose.yaml", old, new)
+    with (project / ".env").open("a") as settings:
+        settings.write("COMPOSE_PROJECT_NAME=wrong\n")
+    wrong = Stack(its.compose, project, its.port)
+    try:
+        wrong("create", "--no-build")
+        yield wrong
+    finally:
+        wrong.down()
+        shutil.rmtree(project)
+
+
+def test_probes_and_metrics_are_not_reached_from_outside(whole: Stack) -> None:
+    """Whatever the path looks like; an nginx that leads to the admin port is noticed."""
+    check_hidden(whole)
+    with (
+        whole.nginx_with("        location ~ ^/(metrics|", "        location ~ ^/(none|"),
+        whole.nginx_with(f"server myservice:{HTTP} resolve", f"server myservice:{ADMIN} resolve"),
+        pytest.raises(AssertionError, match="/metrics"),
+    ):
+        check_hidden(whole)
+
+
+def test_nobody_forges_an_address(whole: Stack, neighbour: Container) -> None:
+    """An nginx that appends to what clients claim is noticed."""
+    check_addresses(whole, neighbour)
+    old, new = "X-Forwarded-For $remote_addr", "X-Forwarded-For $proxy_add_x_forwarded_for"
+    with whole.nginx_with(old, new), pytest.raises(AssertionError, match=r"203\.0\.113\.2"):
+        check_addresses(whole, neighbour)
+
+
+def test_a_request_is_found_in_both_logs(whole: Stack) -> None:
+    """By its request id and its trace id, in lines of the same fields."""
+    trace = secrets.token_hex(16)
+    parent = f"00-{trace}-{secrets.token_hex(8)}-01"
+    id = f"a.Client-{trace}_1"
+    answer = whole.ask("/v1/greetings/Ada?x=1", X_Request_ID=id, traceparent=parent)
+    assert answer.headers["x-request-id"] == id
+    [outer], [inner] = logged(whole, "nginx", id), logged(whole, "app", id)
+    assert outer["traceId"] == inner["traceId"] == trace
+    assert outer.keys() == {
+        *("timestamp", "level", "service", "traceId", "requestId", "message", "method", "path"),
+        *("status", "durationMs", "clientIp", "upstream", "upstreamStatus"),
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", outer["timestamp"])
+    for field in ("message", "method", "status", "level"):
+        assert outer[field] == inner[field], field
+    assert outer["path"] == "/v1/greetings/Ada"
+    assert isinstance(outer["durationMs"], int)
+
+    answer = whole.ask("/v1/greetings/Ada", X_Request_ID='no "id"', traceparent="nonsense")
+    id = answer.headers["x-request-id"]
+    assert re.fullmatch(r"[0-9a-f]{32}", id)
+    [outer], [inner] = logged(whole, "nginx", id), logged(whole, "app", id)
+    assert outer["traceId"] == ""
+    assert inner["traceId"]
+
+
+def test_a_body_too_large_is_refused_at_the_edge(whole: Stack) -> None:
+    """One byte over the limit is a problem of nginx's, the limit itself the service's business."""
+    answer = whole.ask("/v1/greetings", "POST", b" " * (2**20 + 1), X_Request_ID="too-large")
+    assert (answer.status, answer.headers["content-type"]) == (413, PROBLEM)
+    assert answer.json() == {"type": "about:blank", "title": "Content Too Large", "status": 413}
+    [line] = logged(whole, "nginx", "too-large")
+    assert (line["status"], line["upstream"]) == (413, "")
+    name = b'{"name":"Ada"}'
+    assert whole.ask("/v1/greetings", "POST", name.rjust(2**20)).status == 201
+
+
+def test_an_edit_of_the_configuration_reloads_the_service(whole: Stack) -> None:
+    """The folder is mounted: what an editor writes is in effect, and nothing was restarted."""
+    [app] = whole.containers("app")
+    started = app.state["StartedAt"]
+    edit(whole.project / "config/development.yaml", "log_level: debug", "log_level: info")
+
+    def reloaded() -> bool:
+        return any(line["message"] == "configuration reloaded" for line in whole.lines("app"))
+
+    assert eventually(reloaded, 10), app.output()
+    assert app.state["StartedAt"] == started
 
 
 # ---------------------------------------------------------------------------

@@ -19,10 +19,8 @@ from linters import (
     YAMLLINT,
     Command,
     checkov,
-    mutate,
     python_tool,
     rejects,
-    schema,
     shellcheck,
     write,
 )
@@ -78,60 +76,7 @@ def test_the_description_reaches_the_label_as_it_is(custom: dict[str, Path]) -> 
     assert re.sub(r'\\(["$])', r"\1", match[1]) == DESCRIPTION
 
 
-# --- Compose and YAML
-
-
-def test_compose_files(tmp_path: Path, custom: dict[str, Path]) -> None:
-    texts = variants("compose.yaml")
-    assert len(texts) == 4
-    paths = write(tmp_path, texts, "compose.yaml")
-    run(schema("compose-spec", [*paths, custom["gitlab"] / "compose.yaml"]), tmp_path)
-
-    wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(mutate(paths[0].read_text(), "read_only:", "readonly:"))
-    rejects(schema("compose-spec", [wrong]), "readonly", tmp_path)
-
-
-#: What every service in a Compose file must set.
-CONFINED = {
-    "read_only": True,
-    "cap_drop": ["ALL"],
-    "security_opt": ["no-new-privileges:true"],
-}
-LIMITED = {"mem_limit", "memswap_limit", "pids_limit", "cpus", "healthcheck", "restart", "image"}
-
-
-def unconfined(compose: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return what the services of a Compose file lack."""
-    return {
-        name: lacks
-        for name, service in compose["services"].items()
-        if (
-            lacks := {key for key, value in CONFINED.items() if service.get(key) != value}
-            | (LIMITED - set(service))
-        )
-    }
-
-
-def test_compose_services_are_confined(full: Path) -> None:
-    compose = yaml.safe_load((full / "compose.yaml").read_text())
-    assert set(compose["services"]) == {"app", "migrate", "postgres", "redis"}
-    assert unconfined(compose) == {}
-    for name, service in compose["services"].items():
-        assert service["mem_limit"] == service["memswap_limit"], name
-        assert not service["image"].endswith("latest"), name
-        if name != "app":
-            assert "ports" not in service
-            assert service["networks"] == ["backend"]
-        if name in ("postgres", "redis"):
-            assert service["user"].split(":")[0] != "0"
-    assert compose["networks"]["backend"] == {"internal": True}
-
-
-def test_the_compose_file_of_the_article_is_refused() -> None:
-    compose = yaml.safe_load((PINS / "article" / "compose.yaml").read_text())
-    everything_ = LIMITED | set(CONFINED)
-    assert unconfined(compose) == dict.fromkeys(["user-service", "order-service"], everything_)
+# --- YAML
 
 
 def test_yaml_style(tmp_path: Path, custom: dict[str, Path]) -> None:
@@ -152,7 +97,7 @@ def test_yaml_style(tmp_path: Path, custom: dict[str, Path]) -> None:
 def targets(answers: Mapping[str, Any]) -> set[str]:
     """Return the targets that a Makefile must offer."""
     compose = {"up", "down"} if "compose" in answers["deploy"] else set()
-    secrets = {"secrets"} if answers["datastores"] else set()
+    secrets = {"secrets"} if answers["datastores"] or answers.get("compose_profiles") else set()
     deploy = {"manifests", "deploy", "rollback"} if "kubernetes" in answers["deploy"] else set()
     promote = {"promote"} if answers.get("rollout", "rolling") != "rolling" else set()
     always = {"help", "run", "test", "lint", "vuln", "image", "push"}

@@ -86,6 +86,10 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "monitoring": ({"monitoring": True}, "kind: PrometheusRule"),
     "log_collection": ({"log_collection": "kafka"}, "kind: DaemonSet"),
     "tracing": ({"tracing": True}, "go.opentelemetry.io"),
+    "compose_profiles": (
+        {"deploy": ["compose"], "compose_profiles": ["observability"]},
+        "deploy/compose/observability.yaml",
+    ),
     "ci": ({"ci": "gitlab"}, "CI_PIPELINE_SOURCE"),
     "http_port": ({"http_port": 18080}, "18080"),
     "admin_port": ({"admin_port": 19090}, "19090"),
@@ -169,7 +173,7 @@ WITH: dict[str, dict[str, Any]] = {
 }
 
 REFUSED: dict[str, list[Any]] = {
-    "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "default", "kube-system", "postgres", "ünï", "9lives", ".git/hooks"],
+    "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "default", "kube-system", "postgres", "nginx", "ünï", "9lives", ".git/hooks"],
     "description": ["", " ", "two\nlines", "tab\there", "x" * 201, "bell\x07", "back\\slash"],
     "module_path": ["", "myservice", "Github.com/acme/x", "github.com/acme/", "github.com//x", "github.com/../x", "github.com/acme/x y", "github.com/acme/x;", "https://github.com/acme/x", "github.com/acme/x\n", "a.b/v1", "a.b/x/v0", "a.b/x/v01", "a.b/con", "a.b/x.", "a.b/vendor/x", "gopkg.in/x.v1", "/a.b/x", "a.b/-x/[[ y ]]"],
     "registry": ["", "acme", "ghcr.io", "https://ghcr.io/acme", "ghcr.io/Acme", "ghcr.io/", "ghcr.io//x", "ghcr.io/acme:tag", "host:0/x", "host:70000/x", "ghcr.io/a b", "ghcr.io/acme\n", "-h.io/x"],
@@ -278,7 +282,13 @@ def test_the_folder_suggests_a_valid_name(folder: str, tmp_path: Path) -> None:
 
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
-RESERVED = {"vendor", "internal", "testdata", "default", "postgres", "redis"}
+RESERVED = {"vendor", "internal", "testdata", "default"} | {
+    "postgres",
+    "redis",
+    "nginx",
+    "grafana",
+    "kibana",
+}
 
 
 @FUZZ

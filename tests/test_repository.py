@@ -141,6 +141,7 @@ def test_make_help_lists_every_target() -> None:
         "help",
         "test",
         "test-cluster",
+        "test-stack",
         "findings",
         "lint",
         "bench",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -107,6 +108,79 @@ def test_every_earlier_release_updates_to_this_one(version: str, tool: str, tmp_
     assert found.pop("internal/api/mine.go")
     found["README.md"] = found["README.md"].replace("\n## Runbook\n\nCall Tess.\n", "")
     assert found == expected
+
+
+def options(answered: dict[str, list[str]]) -> list[str]:
+    """Return what `gindock new` is told for these answers."""
+    return [
+        part
+        for key, values in answered.items()
+        for value in values or ["none"]
+        for part in (f"--{key}", value)
+    ]
+
+
+def answered_again(project: Path, answered: dict[str, list[str]]) -> None:
+    """Answer again, at the same version."""
+    scripts = releases.installed(NEXT)
+    data = [
+        # Of one choice, or of several.
+        f"--data={key.replace('-', '_')}={values[0] if key == 'base-image' else json.dumps(values)}"
+        for key, values in answered.items()
+    ]
+    done = offline(scripts / "copier", "update", "--defaults", *data, cwd=project, path=scripts)
+    assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"deploy": ["compose"]}, {"deploy": ["kubernetes"]}),
+        ({"deploy": ["compose"]}, {"deploy": ["kubernetes", "compose"]}),
+        ({"base-image": ["distroless"]}, {"base-image": ["alpine"]}),
+        (
+            {"deploy": ["compose"], "compose-profiles": []},
+            {"deploy": ["compose"], "compose-profiles": ["observability", "logging"]},
+        ),
+    ],
+    ids=lambda answered: "-".join(value for values in answered.values() for value in values),
+)
+def test_answering_again_switches_there_and_back(
+    one: dict[str, list[str]], other: dict[str, list[str]], tmp_path: Path
+) -> None:
+    fresh = {}
+    for name, answered in (("one", one), ("other", other)):
+        (tmp_path / name).mkdir()
+        stores = {"datastores": ["postgres", "redis"]}
+        fresh[name] = created(NEXT, tmp_path / name, *options(stores | answered))
+    project, expected = fresh["one"], {name: tree(folder) for name, folder in fresh.items()}
+    mine = {
+        "README.md": "\n## Runbook\n\nCall Tess.\n",
+        "internal/api/orders.go": "package api\n\n// Orders are mine.\nconst Orders = 1\n",
+        # Beside files that may leave.
+        "config/mine.yaml": "mine: true\n",
+    }
+    for name, text in mine.items():
+        (project / name).parent.mkdir(exist_ok=True)
+        with (project / name).open("a") as file:
+            file.write(text)
+    for name, answered in (("other", other), ("one", one)):
+        git(project, "add", "--all")
+        git(project, "commit", "-qm", "Mine")
+        answered_again(project, answered)
+        assert tree(project) == expected[name] | {
+            path: expected[name].get(path, "") + text for path, text in mine.items()
+        }
+
+
+def test_what_leaves_with_an_edit_is_still_in_git(tmp_path: Path) -> None:
+    project = created(NEXT, tmp_path, "--deploy", "compose")
+    with (project / "compose.yaml").open("a") as file:
+        file.write("# mine\n")
+    git(project, "commit", "-qam", "Mine")
+    answered_again(project, {"deploy": ["kubernetes"]})
+    assert not (project / "compose.yaml").exists()
+    assert git(project, "show", "HEAD:compose.yaml").endswith("# mine")
 
 
 @pytest.mark.parametrize("version", LANDED)

@@ -99,6 +99,8 @@ def test_a_changed_answer_opens_its_questions(tmp_path: Path) -> None:
         for question in QUESTIONS:
             if not question.startswith(("Where it runs", *OF_KUBERNETES)):
                 wizard.answer(question)
+            if question == "Send traces":
+                wizard.answer("Compose profiles", DOWN + SPACE + ENTER)
         wizard.answer(REVIEW, DOWN + ENTER)
         assert "Kubernetes probes" not in wizard.screen
         # Service name, description, module path, base image, registry, deploy.
@@ -112,6 +114,7 @@ def test_a_changed_answer_opens_its_questions(tmp_path: Path) -> None:
     recorded = answers(tmp_path / "myservice")
     assert recorded["deploy"] == ["kubernetes", "compose"]
     assert recorded["probes"] == ["liveness", "readiness"]
+    assert recorded["compose_profiles"] == ["logging"]
 
 
 def test_customise_opens_the_rest(wizard: Terminal, tmp_path: Path) -> None:

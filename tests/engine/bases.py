@@ -1,8 +1,8 @@
 """Base images: the real ones where a registry answers, else stand-ins made from packages.
 
 A stand-in has the files and the configuration that a Dockerfile can tell apart: Debian's own
-packages for distroless, a BusyBox for alpine, and a Go of the same version on top of that for
-golang. It is made once, kept under the cache folder, and named as a stand-in wherever it is used.
+packages for distroless, a BusyBox for alpine, a Go of the same version on top of that for
+golang, and Debian's own servers. It is made once, kept under the cache folder, and named as a stand-in wherever it is used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-#: What `docker import` is told, so that a stand-in is configured as the image it stands for.
+#: What configures a stand-in as the image it stands for is.
 CONFIGURATION: dict[str, tuple[str, ...]] = {
     "distroless": (
         "USER 65532",
@@ -45,6 +45,20 @@ CONFIGURATION: dict[str, tuple[str, ...]] = {
     ),
     "postgres": ('ENTRYPOINT ["/usr/local/bin/postgres-entrypoint"]', "EXPOSE 5432"),
     "redis": ('CMD ["redis-server", "--protected-mode", "no"]', "WORKDIR /data", "EXPOSE 6379"),
+    "nginx": (
+        'ENTRYPOINT ["/docker-entrypoint.sh"]',
+        'CMD ["nginx", "-g", "daemon off;"]',
+        f"ENV PATH={SYSTEM_PATH}",
+        "STOPSIGNAL SIGQUIT",
+        "EXPOSE 80",
+    ),
+    "prometheus": (
+        'ENTRYPOINT ["/bin/prometheus"]',
+        'CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]',
+        "USER 65534",
+        "WORKDIR /prometheus",
+        "EXPOSE 9090",
+    ),
 }
 
 TOOLS = {
@@ -52,6 +66,8 @@ TOOLS = {
     "alpine": ("apt-get", "dpkg-source", "gcc", "make"),
     "golang": ("go",),
     "stores": ("mmdebstrap",),
+    "nginx": ("mmdebstrap",),
+    "prometheus": ("mmdebstrap",),
 }
 
 
@@ -88,8 +104,10 @@ def base(engine: Engine, reference: str) -> Base:
             settings += [
                 f"ENV {v}={os.environ[v]}" for v in ("GOPROXY", "GOSUMDB") if v in os.environ
             ]
-        changes = [f"--change={setting}" for setting in settings]
-        engine.docker("import", *changes, str(root), image)
+        # `docker import --change` knows no STOPSIGNAL.
+        engine.docker("import", str(root), f"{image}:root")
+        dockerfile = "\n".join((f"FROM {image}:root", *settings))
+        engine.docker("build", "--quiet", f"--tag={image}", "-", stdin=dockerfile.encode())
     return Base(image, real=False)
 
 

@@ -33,12 +33,25 @@ class Response(NamedTuple):
 
 def get(port: int, path: str, timeout: float = 10) -> Response:
     """GET `path` from a port of this machine, past any proxy."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    return ask("127.0.0.1", port, path, timeout=timeout)
+
+
+def ask(
+    host: str,
+    port: int,
+    path: str,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10,
+) -> Response:
+    """What a request is answered with, past any proxy; the path is sent as it is."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
-        connection.request("GET", path)
+        connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        return Response(answer.status, headers, answer.read().decode())
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return Response(answer.status, found, answer.read().decode())
     finally:
         connection.close()
 
@@ -137,11 +150,22 @@ class Container:
     engine: Engine
     id: str
 
+    def inspect(self) -> dict[str, Any]:
+        """What the engine knows of it."""
+        return self.engine.inspect(self.id)
+
     @property
     def state(self) -> dict[str, Any]:
         """Whether it runs, its exit code, its health."""
-        state: dict[str, Any] = self.engine.inspect(self.id)["State"]
+        state: dict[str, Any] = self.inspect()["State"]
         return state
+
+    def address(self, network: str) -> str:
+        """Where it is reached within a network whose name ends so."""
+        networks: dict[str, Any] = self.inspect()["NetworkSettings"]["Networks"]
+        found = [its["IPAddress"] for name, its in networks.items() if name.endswith(network)]
+        assert len(found) == 1, networks
+        return str(found[0])
 
     def port(self, inside: int) -> int:
         """The port of this machine at which a port of the container is published."""
