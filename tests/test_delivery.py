@@ -557,6 +557,7 @@ def test_make_vuln(tmp_path: Path) -> None:
             "id": "GO-2026-0001",
             "modified": when,
             "summary": "Gin answers",
+            "database_specific": {"url": "https://example.com/GO-2026-0001"},
             "affected": [
                 {
                     "package": {"name": module, "ecosystem": "Go"},
@@ -579,7 +580,7 @@ def test_make_vuln(tmp_path: Path) -> None:
 
     need("go")
     assert "No vulnerabilities found." in run(look_up(), project).stdout
-    rejects(look_up("New"), "GO-2026-0001", project)
+    rejects(look_up("New"), "Your code is affected by 1 vulnerability", project)
 
 
 def test_coverage_is_measured_where_it_is_asked_for() -> None:

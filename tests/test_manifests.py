@@ -801,7 +801,7 @@ def test_the_answers_reach_the_probes(custom: dict[str, Path]) -> None:
     }
     check = compose["services"]["app"]["healthcheck"]
     assert (check["interval"], check["timeout"]) == ("7s", "4s")
-    assert compose["services"]["app"]["ports"] == ["127.0.0.1:8081:8081"]
+    assert "${LISTEN:-127.0.0.1:8081}:8080" in compose["services"]["nginx"]["ports"]
     dockerfile = (custom["github"] / "Dockerfile").read_text()
     assert "HEALTHCHECK --interval=7s --timeout=4s" in dockerfile
     assert "EXPOSE 8081 9091" in dockerfile

@@ -250,6 +250,8 @@ def test_with_every_answer_given_no_terminal_is_needed(tmp_path: Path) -> None:
         "compose",
         "--datastores",
         "none",
+        "--compose-profiles",
+        "none",
         "--no-tracing",
         "--ci",
         "none",
