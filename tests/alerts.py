@@ -40,6 +40,18 @@ class Case:
 NEVER = dict.fromkeys((1, 6, 15, 61, 120), 0)
 
 
+def durations(label: str, slow: str, fast: str) -> dict[str, str]:
+    """A histogram of requests that take up to a second, `fast` of them less than half of that."""
+    bucket = 'http_request_duration_seconds_bucket{{{}="a", route="/", le="{}"}}'
+    counts = {"0.1": fast, "0.5": fast, "1": slow, "+Inf": slow}
+    return {bucket.format(label, limit): count for limit, count in counts.items()}
+
+
+def of_each(label: str, metric: str, a: str, b: str) -> dict[str, str]:
+    """The same metric of two that run, told apart by `label`."""
+    return {f'{metric}{{{label}="a"}}': a, f'{metric}{{{label}="b"}}': b}
+
+
 def with_labels(series: str, labels: str) -> str:
     return series.replace("{", f"{{{labels}, ", 1)
 

@@ -6,6 +6,7 @@ gives its pods. Only their discovery through Kubernetes is left out: the target 
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import alerts
 import pytest
 import servers
 import yaml
@@ -106,16 +108,9 @@ def rules_of(project: Path) -> list[dict[str, Any]]:
 OK = 'http_requests_total{pod="a", route="/", status="200"}'
 FAILED = 'http_requests_total{pod="a", route="/", status="500"}'
 
-
-def durations(slow: str, fast: str) -> dict[str, str]:
-    """A histogram of requests that take up to a second, `fast` of them less than half of that."""
-    bucket = 'http_request_duration_seconds_bucket{{pod="a", route="/", le="{}"}}'
-    counts = {"0.1": fast, "0.5": fast, "1": slow, "+Inf": slow}
-    return {bucket.format(limit): count for limit, count in counts.items()}
-
-
-def of_each(metric: str, a: str, b: str) -> dict[str, str]:
-    return {f'{metric}{{pod="a"}}': a, f'{metric}{{pod="b"}}': b}
+#: Of two pods.
+durations = functools.partial(alerts.durations, "pod")
+of_each = functools.partial(alerts.of_each, "pod")
 
 
 CASES = [

@@ -7,6 +7,7 @@ name server tells it the replicas' addresses is left out: the address is given.
 from __future__ import annotations
 
 import configparser
+import functools
 import http.server
 import json
 import math
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import alerts
 import pytest
 import servers
 import yaml
@@ -428,16 +430,9 @@ LABELS = 'job="myservice"'
 OK = 'http_requests_total{instance="a", route="/", status="200"}'
 FAILED = 'http_requests_total{instance="a", route="/", status="500"}'
 
-
-def durations(slow: str, fast: str) -> dict[str, str]:
-    """A histogram of requests that take up to a second, `fast` of them less than half of that."""
-    bucket = 'http_request_duration_seconds_bucket{{instance="a", route="/", le="{}"}}'
-    counts = {"0.1": fast, "0.5": fast, "1": slow, "+Inf": slow}
-    return {bucket.format(limit): count for limit, count in counts.items()}
-
-
-def of_each(metric: str, a: str, b: str) -> dict[str, str]:
-    return {f'{metric}{{instance="a"}}': a, f'{metric}{{instance="b"}}': b}
+#: Of two replicas.
+durations = functools.partial(alerts.durations, "instance")
+of_each = functools.partial(alerts.of_each, "instance")
 
 
 def memory(used: str, limit: str) -> dict[str, str]:

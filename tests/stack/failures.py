@@ -39,6 +39,11 @@ ROWS = 19
 def replicas(workshop: Workshop, project: Path, **answers: object) -> Iterator[Stack]:
     """A render with stores and two replicas, as it is brought up, and gone at the end."""
     render(project, deploy=["compose"], tracing=True, **STORES, **answers)
+    yield from brought_up(workshop, project)
+
+
+def brought_up(workshop: Workshop, project: Path) -> Iterator[Stack]:
+    """Two replicas of a render, gone at the end."""
     its = stack(workshop, project, free_port())
     try:
         its.up("--scale=app=2")
@@ -281,12 +286,7 @@ def lab(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     project = tmp_path_factory.mktemp("stack") / "lab"
     answers = {"deploy": ["compose"], "service_name": "lab"}
     service.add_lab(Tree(render(project, **answers), answers))
-    its = stack(workshop, project, free_port())
-    try:
-        its.up("--scale=app=2")
-        yield its
-    finally:
-        its.down()
+    yield from brought_up(workshop, project)
 
 
 def test_garbage_does_not_exhaust_the_memory(lab: Stack, table: Table) -> None:
