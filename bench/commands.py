@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench import table
@@ -21,54 +23,73 @@ sys.path.insert(0, str(table.ROOT / "tests"))
 import releases
 
 RUNS = 21
+HEADER = ["Command", "seconds", "against", "seconds", "ratio", "goal", ""]
 
 
 def main() -> None:
     """Measure, and write the table `commands`."""
+    with environment() as (folder, env):
+        project = folder / "svc"
+
+        def nothing() -> None:
+            shutil.rmtree(project, ignore_errors=True)
+
+        copy = ["copier", "copy", "--quiet", "--defaults", "git+gindock::template", str(project)]
+        new = ["gindock", "new", str(project), "--defaults", "--quiet"]
+        name = "`gindock new --defaults`, with git init and commit"
+        rows = [
+            compare(name, new, copy, 1.1, env, nothing),
+            compare("`gindock --help`", ["gindock", "--help"], ["copier", "--help"], 0.4, env),
+        ]
+    table.write("commands", HEADER, rows)
+
+
+@contextmanager
+def environment() -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder, and an environment with the work tree's commands and with caches in that folder."""
     scripts = releases.installed(releases.NEXT)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        env = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
-            "PATH": f"{scripts}:{os.environ['PATH']}",
-            "COPIER_CACHE_DIR": str(folder / "copier"),
-            "GINDOCK_CACHE_DIR": str(folder / "gindock"),
-            "COPIER_SETTINGS_PATH": str(folder / "settings.yml"),
-            "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
-        }
         (folder / "settings.yml").write_text("{}\n")
         (folder / "gitconfig").write_text("[user]\nname = Bench\nemail = bench@example.com\n")
-        project = folder / "svc"
-        copy = ["copier", "copy", "--quiet", "--defaults", "git+gindock::template", str(project)]
-        rows = [
-            compare(
-                "`gindock new --defaults`, with git init and commit",
-                ["gindock", "new", str(project), "--defaults", "--quiet"],
-                copy,
-                1.1,
-                env,
-                project,
-            ),
-            compare(
-                "`gindock --help`", ["gindock", "--help"], ["copier", "--help"], 0.4, env, project
-            ),
-        ]
-    header = ["Command", "seconds", "against", "seconds", "ratio", "goal", ""]
-    table.write("commands", header, rows)
+        yield (
+            folder,
+            {
+                **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
+                "PATH": f"{scripts}:{os.environ['PATH']}",
+                "COPIER_CACHE_DIR": str(folder / "copier"),
+                "GINDOCK_CACHE_DIR": str(folder / "gindock"),
+                "COPIER_SETTINGS_PATH": str(folder / "settings.yml"),
+                "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
+            },
+        )
 
 
 def compare(
-    name: str, ours: list[str], theirs: list[str], goal: float, env: dict[str, str], made: Path
+    name: str,
+    ours: list[str],
+    theirs: list[str],
+    goal: float,
+    env: dict[str, str],
+    prepare: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """One row: the median of both, and the median of the ratios of neighbouring runs."""
-    pairs = [(timed(ours, env, made), timed(theirs, env, made)) for _ in range(RUNS + 1)][1:]
+    """One row: the median of both, and the median of the ratios of neighbouring runs.
+
+    `prepare` runs before each of them, and does not count.
+    """
+    runs = [(timed(ours, env, prepare), timed(theirs, env, prepare)) for _ in range(RUNS + 1)]
+    against = " ".join(theirs[:2]) if len(theirs) > 2 else " ".join(theirs)
+    return row(name, f"`{against}`", goal, runs[1:])
+
+
+def row(name: str, against: str, goal: float, pairs: list[tuple[float, float]]) -> list[str]:
+    """One row, from the seconds of neighbouring runs."""
     ratio = statistics.median(a / b for a, b in pairs)
     own, other = (statistics.median(times) for times in zip(*pairs, strict=True))
-    against = " ".join(theirs[:2]) if "copy" in theirs else " ".join(theirs)
     return [
         name,
         f"{own:.2f}",
-        f"`{against}`",
+        against,
         f"{other:.2f}",
         f"{ratio:.2f}",
         f"≤ {goal}",
@@ -76,9 +97,9 @@ def compare(
     ]
 
 
-def timed(command: list[str], env: dict[str, str], made: Path) -> float:
-    """The seconds that `command` takes; `made` is removed before."""
-    shutil.rmtree(made, ignore_errors=True)
+def timed(command: list[str], env: dict[str, str], prepare: Callable[[], None]) -> float:
+    """The seconds that `command` takes, after `prepare`."""
+    prepare()
     began = time.perf_counter()
     subprocess.run(
         command, env=env, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL

@@ -79,6 +79,16 @@ class Terminal:
         above = ["".join(line[x].data for x in range(WIDTH)) for line in self._screen.history.top]
         return "\n".join(row.rstrip() for row in [*above, *self._screen.display])
 
+    def colours_of(self, text: str) -> set[str]:
+        """In which colours `text` is to be seen."""
+        rows = [*self._screen.history.top, *(self._screen.buffer[y] for y in range(HEIGHT))]
+        return {
+            row[x].fg
+            for row in rows
+            if (at := "".join(row[x].data for x in range(WIDTH)).find(text)) >= 0
+            for x in range(at, at + len(text))
+        }
+
     def wait_for(self, text: str, *, times: int = 1) -> None:
         """Read until `text` is on the screen `times` times."""
         while self.screen.count(text) < times:

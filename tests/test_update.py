@@ -207,8 +207,9 @@ def test_a_conflict_is_named_and_exits_3(tmp_path: Path) -> None:
     git(project, "commit", "-qam", "Mine")
     done = offline(releases.installed(AFTER_NEXT) / "gindock", "update", "-y", cwd=project)
     assert done.code == 3
-    assert f"conflicts in:\n  {FIXED}\n" in done.stderr
-    assert "git reset --hard" in done.stderr
+    assert f"  conflict   {FIXED} (both changed the same lines)\n" in done.stdout
+    assert "with 1 conflict" in done.stdout
+    assert "git reset --hard" in done.stdout
     assert "*.mine binary\n" in (project / FIXED).read_text()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from gindock.errors import UserError
@@ -53,8 +53,9 @@ def git(
     folder: Path,
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
+    accept: Container[int] = (0,),
 ) -> bytes:
-    """Run git in `folder` and return what it wrote on stdout.
+    """Run git in `folder` and return what it wrote on stdout; `accept` are exit codes of success.
 
     Raises:
         GitError: git is missing or failed.
@@ -73,7 +74,7 @@ def git(
         if error.filename != "git":
             raise
         raise GitError(_MISSING) from None
-    if done.returncode:
+    if done.returncode not in accept:
         words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
         name = next(str(a) for a in arguments if not str(a).startswith("-") and "=" not in str(a))
         raise GitError(f"git {name} failed: {words}")

@@ -36,6 +36,8 @@ class Request:
     """None for another template than gindock's own."""
     asked_ref: str | None
     """The version of the template that the user named."""
+    names_own: bool
+    """The user named gindock's own template, which need not be the default."""
     given: Mapping[str, Any]
     defaults: bool
     """Answer every other question by its default."""
@@ -200,6 +202,8 @@ class Draft:
             arguments += ["--ref", self.request.asked_ref]
         if not self.request.with_git:
             arguments.append("--no-git")
+        if self.request.names_own:
+            arguments += ["--template", "gindock"]
         if self.request.questions is None:
             arguments += ["--template", self.request.template.url]
             for key, value in self.answers.items():

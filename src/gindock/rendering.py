@@ -10,10 +10,10 @@ import sys
 import sysconfig
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import copier
 import yaml
@@ -27,14 +27,14 @@ from copier.errors import (
 from jinja2 import TemplateError
 from plumbum import ProcessExecutionError, local
 
-from gindock import source
+from gindock import answers, source
 from gindock.errors import BadInputError, UserError
-from gindock.git import git
 from gindock.source import Source
 
-_ANSWERS_FILE = ".copier-answers.yml"
-_ANSWERS_FILES = ".copier-answers*.y*ml"
 _ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
+_P = ParamSpec("_P")
+#: How often another process may come first.
+_RACES = 5
 _REFUSED = re.compile(
     r"\A(?:Validation error for question|Invalid choice for|Question) "
     r"['\"](?P<key>\w+)['\"]:?\s*(?P<reason>.*)",
@@ -65,7 +65,8 @@ def render(
     """
     settings = _settings()
     with _copier(own=template.embedded), nullcontext() if on_a_terminal else _nobody_to_ask():
-        copier.run_copy(
+        _again_after_a_race(
+            copier.run_copy,
             template.url,
             destination,
             data=dict(data),
@@ -76,7 +77,7 @@ def render(
             settings=settings,
             quiet=True,
         )
-    return recorded(destination)
+    return answers.recorded(destination)
 
 
 def declared_questions(template: Source) -> set[str]:
@@ -86,19 +87,17 @@ def declared_questions(template: Source) -> set[str]:
         UserError: the template cannot be had, or its `copier.yml` cannot be read by itself.
 
     """
-    with tempfile.TemporaryDirectory(prefix="gindock-") as name:
-        folder = Path(template.url)
-        if not folder.is_dir():
-            folder = Path(name, "template")
-            url = re.sub(r"\Agh:/*", "https://github.com/", template.url.removeprefix("git+"))
-            url = re.sub(r"\Agl:/*", "https://gitlab.com/", url)
-            git("clone", "--quiet", "--depth=1", "--", url, folder, folder=Path(name))
-        try:
-            file = next(folder.glob("copier.y*ml"))
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-            return {str(key) for key in content}
-        except (StopIteration, yaml.YAMLError, ValueError, TypeError) as error:
-            raise UserError("the template's questions cannot be read; leave -d out") from error
+    folder = Path(template.url)
+    try:
+        if folder.is_dir():
+            text = next(folder.glob("copier.y*ml")).read_text(encoding="utf-8")
+        else:
+            with source.opened(template.url) as read:
+                version = template.ref or "HEAD"
+                text = read(version, "copier.yml") or read(version, "copier.yaml") or ""
+        return {str(key) for key in yaml.safe_load(text)}
+    except (StopIteration, yaml.YAMLError, ValueError, TypeError) as error:
+        raise UserError("the template's questions cannot be read; leave -d out") from error
 
 
 def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
@@ -126,35 +125,51 @@ def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
                 settings=_settings() if own else copier.Settings(),
                 quiet=True,
             )
-        return recorded(Path(folder, "answers"))
+        return answers.recorded(Path(folder, "answers"))
 
 
-def update(project: Path, *, defaults: bool) -> None:
-    """Update `project` in place, as `copier update` does; unless `defaults`, ask new questions.
+def rerender(
+    template: Source,
+    folder: Path,
+    *,
+    answers_file: Path,
+    given: Mapping[str, Any],
+    data: Mapping[str, Any] | None = None,
+    defaults: bool = True,
+) -> dict[str, Any]:
+    """Render `template` into `folder` once more, with the recorded answers `given`.
+
+    `data` goes before them. What neither answers is asked, or, with `defaults`, takes its default;
+    so does a recorded answer that the template refuses. Returns what is recorded then.
 
     Raises:
-        UserError: the project or the template cannot be updated.
+        BadInputError: an answer in `data` is refused.
+        UserError: the template cannot be had, or cannot be rendered.
         KeyboardInterrupt: the user left a question with Ctrl-C.
 
     """
-    with _copier():
-        copier.run_update(
-            project, defaults=defaults, skip_answered=True, overwrite=True, quiet=True
+    file = folder / answers_file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Copier takes its source and the earlier answers from there.
+    source_entries = {"_src_path": template.url, "_commit": template.ref}
+    file.write_text(
+        yaml.safe_dump({**given, **source_entries}, allow_unicode=True), encoding="utf-8"
+    )
+    settings = _settings()
+    with _copier(own=template.embedded), _nobody_to_ask() if defaults else nullcontext():
+        _again_after_a_race(
+            copier.run_recopy,
+            folder,
+            data=dict(data or {}),
+            answers_file=str(answers_file),
+            vcs_ref=template.ref,
+            settings=settings,
+            defaults=defaults,
+            skip_answered=True,
+            overwrite=True,
+            quiet=True,
         )
-
-
-def recorded(project: Path) -> dict[str, Any]:
-    """What the answers file of `project` records, Copier's own entries included."""
-    usual = project / _ANSWERS_FILE
-    for file in [usual] if usual.is_file() else sorted(project.glob(_ANSWERS_FILES)):
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, ValueError):
-            content = None
-        if not isinstance(content, dict):
-            raise UserError(f"{file} is no valid answers file; restore it from git")
-        return content
-    return {}
+    return answers.read(file)
 
 
 def own_defaults() -> Mapping[str, Any]:
@@ -185,7 +200,10 @@ def _copier(*, own: bool = True) -> Iterator[None]:
     with (
         warnings.catch_warnings(),
         # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
-        local.env(PATH=os.pathsep.join([*_helper_folders(), os.environ.get("PATH", os.defpath)])),
+        local.env(
+            PATH=os.pathsep.join([*_helper_folders(), os.environ.get("PATH", os.defpath)]),
+            **_line_endings_as_they_are(),
+        ),
     ):
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", DirtyLocalWarning)
@@ -232,6 +250,19 @@ def _nobody_to_ask() -> Iterator[None]:
             sys.stdin = stdin
 
 
+def _again_after_a_race(run: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
+    """Run Copier once more where another one has been refreshing its mirror of the template."""
+    for _ in range(_RACES):
+        try:
+            run(*args, **kwargs)
+        except ProcessExecutionError as error:
+            if not re.search(r"cannot lock ref|\.lock': File exists", str(error.stderr)):
+                raise
+        else:
+            return
+    run(*args, **kwargs)
+
+
 def _translated(error: Exception) -> UserError:
     text = " ".join(str(error).split())
     if refused := _REFUSED.match(text):
@@ -259,6 +290,16 @@ def _no_version(ref: str) -> UserError:
     return BadInputError(f"the template has no version '{ref}'; see its tags")
 
 
+def _line_endings_as_they_are() -> dict[str, str]:
+    """The environment in which git checks a template out with the line endings that it has."""
+    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    settings = {"core.autocrlf": "false", "core.eol": "lf", "core.safecrlf": "false"}
+    added = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+    for number, (key, value) in enumerate(settings.items(), count):
+        added |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return added
+
+
 def _helper_folders() -> list[str]:
     """Where `git-remote-gindock` may lie when its environment is not activated."""
     folders = [
@@ -272,3 +313,12 @@ def _helper_folders() -> list[str]:
         for folder in dict.fromkeys(folders)
         if shutil.which("git-remote-gindock", path=folder)
     ]
+
+
+def questionnaire(folder: Path) -> Source:
+    """A template in `folder` that asks what gindock's own asks, and renders the answers alone."""
+    template = folder / "questionnaire" / "template"
+    template.mkdir(parents=True)
+    shutil.copy(source.questions_file(), template.parent)
+    shutil.copy(source.questions_file().parent / "template" / _ANSWERS_TEMPLATE, template)
+    return Source(str(template.parent))

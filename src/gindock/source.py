@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from gindock import history
-from gindock.errors import UserError
-from gindock.git import GitError
+from gindock.errors import BadInputError, UserError
+from gindock.git import GitError, git
 
 #: What a rendered project records as its source; git hands it to `git-remote-gindock`.
 URL = "git+gindock::template"
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 _PACKAGE = Path(__file__).resolve().parent
 _EMBEDDED = _PACKAGE / "_template"
@@ -61,9 +67,108 @@ def in_checkout() -> bool:
     return not (_EMBEDDED / "copier.yml").is_file()
 
 
+def named(template: str) -> str:
+    """The address that `template` names: its own, or gindock's for `gindock`.
+
+    Raises:
+        BadInputError: it is the path of a folder that there is not.
+
+    """
+    if template in ("gindock", URL):
+        return URL
+    path = Path(template).expanduser()
+    if not path.exists() and not re.match(r"[\w+]+:|[^/]+@|.*\.git$", template):
+        raise BadInputError(f"--template: there is no folder {template}")
+    # A relative path would be no use to a later update.
+    return str(path.resolve()) if path.exists() else template
+
+
+def newest(url: str) -> str:
+    """The version of the template at `url` that Copier would take: a tag, or else a commit.
+
+    Raises:
+        UserError: the template cannot be reached, or as `embedded` does.
+
+    """
+    if url == URL:
+        return version_tag()
+    listing = _remote("ls-remote", "--", _address(url), url=url)
+    refs = [line.split("\t", 1) for line in listing.decode().splitlines()]
+    tags = [ref.removeprefix("refs/tags/") for _, ref in refs if ref.startswith("refs/tags/")]
+    versions = {tag: version_of(tag) for tag in tags}
+    released = {t: v for t, v in versions.items() if v is not None and not v.is_prerelease}
+    if released:
+        return max(released, key=lambda tag: released[tag])
+    head = next((commit for commit, ref in refs if ref == "HEAD"), None)
+    if head is None:
+        raise UserError(f"the template at {url} has no commit; check its address")
+    return head
+
+
+def version_of(tag: str) -> Version | None:
+    """The version that `tag`, or what `git describe` makes of a commit after it, stands for."""
+    from packaging.version import InvalidVersion, Version
+
+    described = re.fullmatch(r"(.+)-(\d+)-g[0-9a-f]{4,}", tag)
+    try:
+        return Version(f"{described[1]}.post{described[2]}" if described else tag)
+    except InvalidVersion:
+        return None
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Callable[[str, str], str | None]]:
+    """A function that reads a file of the template at `url`, given a version and the file's name.
+
+    It returns None where there is no such file or version; raises as `newest` does.
+    """
+    with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
+        where = repository() if url == URL else Path(_address(url))
+        if not where.is_dir():
+            where = Path(folder, "template.git")
+            clone = ("clone", "--quiet", "--bare", "--filter=blob:none", "--", _address(url))
+            _remote(*clone, str(where), url=url)
+        bare = not (where / ".git").exists()
+
+        def read(version: str, name: str) -> str | None:
+            show = ("show", f"{version}:{name}")
+            try:
+                content = history.bare(where, *show) if bare else git(*show, folder=where)
+            except GitError:
+                return None
+            return content.decode(errors="replace")
+
+        yield read
+
+
+def _address(url: str) -> str:
+    """What git is told for what Copier calls `url`."""
+    url = re.sub(r"\Agh:/*", "https://github.com/", url.removeprefix("git+"))
+    return re.sub(r"\Agl:/*", "https://gitlab.com/", url)
+
+
+def _remote(*arguments: str, url: str) -> bytes:
+    try:
+        return git(*arguments, folder=Path.cwd())
+    except GitError as error:
+        words = next(
+            (each for each in str(error).splitlines() if re.search("fatal:|error:", each)),
+            str(error),
+        )
+        raise UserError(
+            f"git could not fetch the template at {url} ({words.strip()}); check its address"
+        ) from error
+
+
 def questions_file() -> Path:
     """The `copier.yml` of the newest release, or of the checkout."""
     return (_CHECKOUT if in_checkout() else _EMBEDDED) / "copier.yml"
+
+
+def changelog() -> str:
+    """What gindock's own changelog says of its releases."""
+    folder = _CHECKOUT if in_checkout() else _EMBEDDED
+    return (folder / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def is_development(tag: str) -> bool:

@@ -11,9 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,11 +19,7 @@ from pathlib import Path
 
 from gindock.errors import BadInputError, UserError
 from gindock.git import line
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from gindock.guard import lock_folder, undisturbed
 
 #: How the names of staging folders begin.
 PREFIX = ".gindock-staging-"
@@ -77,7 +71,7 @@ class Staging:
             json.dump(journal, file)
             file.flush()
             os.fsync(file.fileno())
-        with _undisturbed():
+        with undisturbed():
             moved: list[Path] = []
             try:
                 for entry in entries:
@@ -115,7 +109,7 @@ def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
     try:
         yield held
     finally:
-        with _undisturbed():
+        with undisturbed():
             if not held.keep:
                 shutil.rmtree(folder, ignore_errors=True)
             if lock is not None:
@@ -203,48 +197,11 @@ def _new_folder(home: Path) -> tuple[Path, int | None]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
         with suppress(FileNotFoundError):
-            lock = _lock(folder)
+            lock = lock_folder(folder)
             # Another run may have taken it for a leftover in the blink before it was locked.
             if lock is None or folder.exists():
                 return folder, lock
             os.close(lock)
-
-
-def _lock(folder: Path) -> int | None:
-    """Lock `folder` until what is returned is closed, or this process ends, however it does.
-
-    Returns None where there are no such locks.
-
-    Raises:
-        BlockingIOError: another run has it.
-
-    """
-    if fcntl is None:
-        return None
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold off Ctrl-C and the other polite signals, for as long as moving or removing takes."""
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers if number}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _clear(destination: Path) -> None:
@@ -257,7 +214,7 @@ def _clear(destination: Path) -> None:
     # Which of the folders above had existed when a run was killed, it took with it.
     for folder in _leftovers(destination):
         with suppress(BlockingIOError, FileNotFoundError, PermissionError):
-            lock = _lock(folder)
+            lock = lock_folder(folder)
             try:
                 # Without locks, what is a day old belongs to no run any more.
                 if lock is not None or time.time() - folder.stat().st_mtime > 86_400:

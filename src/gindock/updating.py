@@ -1,58 +1,407 @@
-"""`copier update`, with the embedded source within reach and what can go wrong explained."""
+"""Updates of rendered projects: to another version, from another source, with other answers.
+
+The old and the new version are rendered with the project's answers, git merges the difference
+into the project's HEAD, and only then is the work tree written.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
-from gindock import rendering, source
-from gindock.errors import BadInputError, UserError
-from gindock.git import check_installed, git, line
+from gindock import answers, changelog, source
+from gindock.errors import BadInputError, ExitCode, UserError
+from gindock.git import GitError, check_installed, line
+from gindock.merging import Merge, Merged, Repository
+from gindock.projects import aside
+from gindock.questions import Questions
+from gindock.source import Source
+from gindock.worktree import Note, State
+
+#: The word for a project's own version.
+CURRENT = "current"
+
+Kind = Literal["added", "updated", "removed", "merged", "conflict", "kept"]
 
 
 @dataclass(frozen=True)
-class Updated:
-    """What an update did to a project."""
+class Request:
+    """What the user asked for."""
 
+    project: Path
+    template: str | None = None
+    """Another source than the project's, as `source.named` takes it."""
+    to: str | None = None
+    """A version of the template, or `CURRENT`; None for the newest."""
+    assignments: Sequence[str] = ()
+    """Answers to change, each as `question=value`."""
+    defaults: bool = True
+    """Answer new questions by their defaults; they are asked otherwise."""
+    preview: bool = False
+    """Only tell what would change."""
+    colour: bool = False
+    """Colour the patch that a preview has."""
+    commit: bool = False
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """What an update does to one file, relative to the project."""
+
+    path: str
+    kind: Kind
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update did to a project, or would do."""
+
+    project: Path
+    template: str
     before: str
     after: str
-    conflicts: list[str]
+    files: Sequence[FileChange] = ()
+    answers: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    """Answers that are others now, with the old and the new one."""
+    changelog: str = ""
+    commit: str | None = None
+    diff: str | None = None
+    recovered: bool = False
+    """An earlier update that was killed has been undone first."""
+    way_back: str = "git reset --hard"
+
+    @property
+    def conflicts(self) -> list[str]:
+        """The files with a conflict."""
+        return [file.path for file in self.files if file.kind == "conflict"]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command exits with after this."""
+        return ExitCode.CONFLICTS if self.conflicts else ExitCode.DONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """This result for a machine."""
+        return {
+            "directory": str(self.project),
+            "template": self.template,
+            "before": self.before,
+            "after": self.after,
+            "files": [
+                {"path": file.path, "change": file.kind, "note": file.note} for file in self.files
+            ],
+            "answers": {k: {"before": b, "after": a} for k, (b, a) in self.answers.items()},
+            "changelog": self.changelog,
+            "commit": self.commit,
+            **({} if self.diff is None else {"diff": self.diff}),
+            "exit_code": int(self.exit_code),
+        }
 
 
-def update(project: Path, *, defaults: bool) -> Updated:
-    """Update `project` to the newest version of its template.
+def update(request: Request) -> Update:
+    """Update a project, all of it or nothing; a project without news is left alone.
 
-    With `defaults`, questions that are new get their default answer; otherwise they are asked.
+    Raises:
+        BadInputError: the folder holds no rendered project, or an answer is refused.
+        UserError: the project cannot be updated as it is; the text says what to do.
+        KeyboardInterrupt: the user left a question with Ctrl-C; nothing was changed.
+
+    """
+    check_installed()
+    project = request.project.absolute()
+    answers.origin(project)
+    repository = Repository.around(project)
+    if request.preview:
+        # Away from the project, where nothing is to be written.
+        with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
+            return _Run(request, repository, Path(folder)).preview()
+    state = State(repository)
+    with state.held():
+        recovered = state.settle()
+        done = _Run(request, repository, state.scratch).update(state)
+    return replace(done, recovered=recovered)
+
+
+def update_one(request: Request, project: Path) -> Update:
+    """Update `project` as `request` says for another; for many at once. Raises as `update`."""
+    return update(replace(request, project=project))
+
+
+def abort(project: Path) -> bool:
+    """Bring a project back to what it was before its last update, which is not committed yet.
+
+    Returns whether there was one.
 
     Raises:
         BadInputError: the folder holds no rendered project.
-        UserError: the project cannot be updated as it is; the text says what to do.
+        UserError: files that the update wrote have been changed since.
 
     """
     check_installed()
     project = project.absolute()
     if not project.is_dir():
         raise BadInputError(f"there is no folder {project}")
-    recorded = rendering.recorded(project)
-    before, address = recorded.get("_commit"), recorded.get("_src_path")
-    if not before or not address:
+    state = State(Repository.around(project))
+    with state.held():
+        return state.abort()
+
+
+class _Run:
+    def __init__(self, request: Request, repository: Repository, scratch: Path) -> None:
+        self._request = request
+        self._repository = repository
+        self._scratch = scratch
+        self._project = repository.project
+        self._check_clean()
+        url, before, self._recorded = answers.origin(self._project)
+        file = answers.find(self._project)
+        assert file is not None
+        self._answers_file = file.relative_to(self._project)
+        self._check_committed(self._repository.prefix + self._answers_file.as_posix())
+        self._before = Source(url, before)
+        self._after = self._target()
+        self._given = self._assigned()
+
+    def preview(self) -> Update:
+        if self._has_no_news():
+            return replace(self._unchanged(), diff="")
+        with self._merged(lasting=False) as (merge, merged, recorded):
+            done = self._summary(merged, recorded)
+            return replace(done, diff=merge.diff(merged, colour=self._request.colour))
+
+    def update(self, state: State) -> Update:
+        if self._has_no_news():
+            return self._unchanged()
+        state.write(Note("rendering"))
+        state.scratch.mkdir()
+        with self._merged(lasting=True, state=state) as (_, merged, recorded):
+            state.apply(merged, before=self._before.ref or "", after=self._after.ref or "")
+            done = self._summary(merged, recorded)
+        if self._request.commit and not done.conflicts:
+            done = replace(done, commit=self._commit(done))
+        return done
+
+    def _target(self) -> Source:
+        url = source.named(self._request.template) if self._request.template else self._before.url
+        if self._before.embedded:
+            _check_known(self._before.ref or "")
+        if self._request.to == CURRENT:
+            if url != self._before.url:
+                raise BadInputError(
+                    "--to current: another template has versions of its own; name one of those"
+                )
+            return self._before
+        wanted = self._request.to
+        if wanted is None:
+            return self._refuse_downgrade(Source(url, source.newest(url)), self._request.to)
+        if url == source.URL:
+            wanted = f"v{wanted.removeprefix('v')}"
+            if not source.known(wanted):
+                raise BadInputError(
+                    f"--to {self._request.to}: this gindock has no such version; "
+                    f"the newest is {source.version_tag()}"
+                )
+        return self._refuse_downgrade(Source(url, wanted), self._request.to)
+
+    def _refuse_downgrade(self, target: Source, asked: str | None) -> Source:
+        old, new = (source.version_of(s.ref or "") for s in (self._before, target))
+        if target.url != self._before.url or old is None or new is None or new >= old:
+            return target
+        if asked is None and target.embedded:
+            raise UserError(
+                f"this project is at {self._before.ref}, newer than the newest version that this "
+                f"gindock has, {target.ref}; install a newer gindock"
+            )
+        if asked is None:
+            return self._before  # A pre-release, or a commit after the newest release.
         raise BadInputError(
-            f"{project} was not rendered by gindock: it has no .copier-answers.yml with a version"
+            f"--to {asked} would be a downgrade from {self._before.ref}; "
+            "to go back, revert the commit of the update"
         )
-    if line("rev-parse", "--is-inside-work-tree", folder=project) != "true":
-        raise UserError(
-            f"{project} is not in git, which an update needs; run `git init` and commit first"
+
+    def _assigned(self) -> dict[str, Any]:
+        given: dict[str, Any] = {}
+        own = Questions.read(source.questions_file()) if self._after.embedded else None
+        for assignment in self._request.assignments:
+            key, equals, text = assignment.partition("=")
+            if not equals or not key:
+                raise BadInputError(f"--set {assignment}: write it as question=value")
+            if key in given:
+                raise BadInputError(f"--set answers '{key}' twice")
+            if own is None:
+                given[key] = text
+            elif key in own.by_key:
+                with _refused(key):
+                    given[key] = own.by_key[key].parse(text)
+            else:
+                raise BadInputError(
+                    f"--set {key}: there is no such question; see the options of "
+                    "`gindock new --help`"
+                )
+        return given
+
+    def _check_clean(self) -> None:
+        status = self._repository.git(
+            "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty",
+            "--", self._repository.prefix or ".",
+        )  # fmt: skip
+        if status.strip():
+            raise UserError(
+                f"{self._project} has uncommitted changes; commit or stash them first, or, if "
+                "they are those of an update, go back with `gindock update --abort`"
+            )
+
+    def _check_committed(self, path: str) -> None:
+        if path not in self._repository.entries("HEAD"):
+            raise UserError(f"{path} is not committed in {self._repository.top}; commit it first")
+
+    def _has_no_news(self) -> bool:
+        before, after = self._before, self._after
+        return (
+            before.url == after.url
+            and _same_version(before.ref or "", after.ref or "")
+            and all(key in self._recorded and self._recorded[key] == value
+                    for key, value in self._given.items())
+        )  # fmt: skip
+
+    def _unchanged(self) -> Update:
+        version = self._before.ref or ""
+        return Update(self._project, self._before.url, version, version)
+
+    @contextmanager
+    def _merged(
+        self, *, lasting: bool, state: State | None = None
+    ) -> Iterator[tuple[Merge, Merged, Mapping[str, Any]]]:
+        # Late: it imports Copier, which a project without news does not need.
+        from gindock import rendering
+
+        name = self._project.name or "service"
+        before, after = (self._scratch / side / name for side in ("before", "after"))
+        recorded = {k: v for k, v in self._recorded.items() if not k.startswith("_")}
+        same: dict[str, Any] = {"answers_file": self._answers_file, "given": recorded}
+        # The old version has nothing to ask, and so is rendered beside the new one.
+        with aside(rendering.rerender, self._before, before, **same) as finish:
+            with _refused(", ".join(self._given)):
+                new = rendering.rerender(
+                    self._after, after, data=self._given, defaults=self._request.defaults, **same
+                )
+            for key in self._given:
+                if key not in new:
+                    raise BadInputError(
+                        f"--set {key}: the template has no such question, or the other answers "
+                        "rule it out"
+                    )
+            finish()
+        with source.opened(self._after.url) as read:
+            self._news = self._changelog(read)
+            if "_skip_if_exists" in (read(str(new["_commit"]), "copier.yml") or "_skip_if_exists"):
+                self._keep_what_exists(before, after, same)
+        if state:
+            state.write(Note("merging"))
+        merge = Merge(self._repository, self._scratch, lasting=lasting)
+        labels = (f"template-{self._before.ref}", f"template-{new['_commit']}")
+        yield (
+            merge,
+            merge.merge(before, after, labels=labels, always_new=self._answers_file.as_posix()),
+            new,
         )
-    if git("status", "--porcelain", "--", ".", folder=project).strip():
-        raise UserError(f"{project} has uncommitted changes; commit or stash them first")
-    if address == source.URL:
-        _check_version(before)
-    rendering.update(project, defaults=defaults)
-    after = str(rendering.recorded(project)["_commit"])
-    return Updated(before, after, _conflicts(project))
+
+    def _keep_what_exists(self, before: Path, after: Path, same: Mapping[str, Any]) -> None:
+        """Let the new render have what the project has, where the template would skip it.
+
+        Only Copier knows these files: they are the ones that a render over others leaves alone.
+        """
+        from gindock import rendering
+
+        probe = self._scratch / "probe" / after.name
+        marker = b"what a template skips if it exists\n"
+        held = [
+            file.relative_to(after)
+            for file in after.rglob("*")
+            if file.is_file() and not file.is_symlink()
+            and (self._project / file.relative_to(after)).exists()
+        ]  # fmt: skip
+        for file in held:
+            (probe / file).parent.mkdir(parents=True, exist_ok=True)
+            (probe / file).write_bytes(marker)
+        rendering.rerender(self._after, probe, data=self._given, **same)
+        for file in held:
+            if (probe / file).read_bytes() == marker:
+                original = before / file if (before / file).exists() else self._project / file
+                shutil.copy2(original, after / file)
+
+    def _changelog(self, read: Any) -> str:
+        before, after = self._before, self._after
+        text = (
+            source.changelog()
+            if after.embedded
+            else read(after.ref or "HEAD", "CHANGELOG.md") or ""
+        )
+        same = before.url == after.url
+        return changelog.between(text, before.ref or "", after.ref or "") if same else ""
+
+    def _summary(self, merged: Merged, recorded: Mapping[str, Any]) -> Update:
+        prefix = self._repository.prefix
+        changed = {
+            key: (self._recorded.get(key), recorded.get(key))
+            for key in [*recorded, *(k for k in self._recorded if k not in recorded)]
+            if not key.startswith("_")
+            and (key in self._recorded) == (key in recorded)
+            and self._recorded.get(key) != recorded.get(key)
+        }
+        return Update(
+            self._project,
+            self._after.url,
+            self._before.ref or "",
+            str(recorded.get("_commit", self._after.ref)),
+            sorted(_file_changes(merged, prefix), key=lambda file: file.path),
+            changed,
+            self._news,
+            way_back=(
+                "git restore --source=HEAD --staged --worktree -- ."
+                if prefix
+                else "git reset --hard"
+            ),
+        )
+
+    def _commit(self, done: Update) -> str | None:
+        message = f"Update the template from {done.before} to {done.after}"
+        if done.before == done.after:
+            message = "Answer the template's questions anew"
+        only = ["--only", "--", self._repository.prefix] if self._repository.prefix else []
+        try:
+            # Without this, git would make up an author from the machine's name.
+            self._repository.git(
+                "-c", "user.useConfigOnly=true", "commit", "--quiet", "--message", message, *only
+            )
+        except GitError as error:
+            raise UserError(
+                f"{error}\nThe update is staged and not committed; run "
+                f'`git commit -m "{message}"`, or go back with `{done.way_back}`'
+            ) from error
+        return line("rev-parse", "--short", "HEAD", folder=self._project)
 
 
-def _check_version(version: str) -> None:
+@contextmanager
+def _refused(keys: str) -> Iterator[None]:
+    """Say of an answer that is refused that `--set` gave it."""
+    try:
+        yield
+    except BadInputError as error:
+        if not keys:
+            raise
+        reason = re.sub(r"\A--[\w-]+: ", "", str(error))
+        raise BadInputError(f"--set {keys}: {reason}") from error
+
+
+def _check_known(version: str) -> None:
     if source.is_development(version):
         raise UserError(
             f"this project was rendered from a checkout of gindock ({version}), not from a "
@@ -66,7 +415,40 @@ def _check_version(version: str) -> None:
         )
 
 
-def _conflicts(project: Path) -> list[str]:
-    """The files that the update left with conflict markers, relative to the project."""
-    unmerged = git("diff", "--name-only", "--diff-filter=U", "--relative", "-z", folder=project)
-    return [name for name in unmerged.decode(errors="replace").split("\0") if name]
+def _same_version(recorded: str, target: str) -> bool:
+    """Whether what Copier recorded names `target`: a tag, or a commit by its first digits."""
+    commit = recorded.rpartition("-g")[2]
+    return recorded == target or (len(target) >= 40 and target.startswith(commit))
+
+
+def _file_changes(merged: Merged, prefix: str) -> Iterator[FileChange]:
+    base, ours, theirs = merged.base, merged.ours, merged.theirs
+
+    def shown(path: str) -> str:
+        return path.removeprefix(prefix)
+
+    for path, conflict in merged.conflicts.items():
+        yield FileChange(shown(path), "conflict", conflict.reason)
+    for path in merged.declined:
+        # Where something else is in its place, git has given it another name.
+        name = path if path in base else path.rpartition("~")[0] or path
+        if name not in merged.conflicts:
+            yield FileChange(shown(name), "kept", "you deleted it, and the template changed it")
+    settled = merged.conflicts.keys() | merged.declined
+    touched = {change.path for change in merged.changes}
+    for change in merged.changes:
+        path = change.path
+        if path in settled or path in merged.moved.values():
+            continue
+        former = merged.moved.get(path)
+        note = f"was {shown(former)}" if former else ""
+        if change.goes:
+            yield FileChange(shown(path), "removed")
+        elif former is None and change.is_new:
+            yield FileChange(shown(path), "added")
+        else:
+            whole = (change.new_mode, change.new_id) == theirs.get(path)
+            yield FileChange(shown(path), "updated" if whole else "merged", note)
+    for path in base.keys() & theirs.keys() & ours.keys():
+        if path not in touched and base[path] != theirs[path] != ours[path]:
+            yield FileChange(shown(path), "kept", "the template changed it")

@@ -21,7 +21,7 @@ class TemplateHook(BuildHookInterface):  # type: ignore[misc]
     """Carries the releases into what is built; an install in place reads its checkout instead."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Add the history to an sdist; to a wheel also the newest release's files."""
+        """Add the history to an sdist; to a wheel also the newest release's files, and news."""
         if version == "editable":
             return
         self.folder = Path(tempfile.mkdtemp(prefix="gindock-build-"))
@@ -33,6 +33,8 @@ class TemplateHook(BuildHookInterface):  # type: ignore[misc]
         history.export(self.folder / "history.git", self.folder / "files")
         build_data["force_include"][str(bundle)] = "gindock/_template/history.bundle"
         build_data["force_include"][str(self.folder / "files")] = "gindock/_template"
+        changelog = str(Path(self.root, "CHANGELOG.md"))
+        build_data["force_include"][changelog] = "gindock/_template/CHANGELOG.md"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove what was only needed for the build."""

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from gindock.cli import new, update
+from gindock.cli import new, status, update
 from gindock.cli.output import print_version
 from gindock.errors import ExitCode
 from gindock.git import REPOSITORY_VARIABLES
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("new")(new.command())
 app.command("update")(update.command)
+app.command("status")(status.command)
 
 
 @app.callback()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gindock import source
+from gindock import config, source
 from gindock.cli import options
 from gindock.cli.output import on_a_terminal, print_json, reports_errors
 from gindock.errors import BadInputError
@@ -65,9 +64,9 @@ def _new(
     template: Annotated[
         str | None,
         typer.Option(
-            metavar="URL|PATH",
+            metavar="URL|PATH|gindock",
             show_default=False,
-            help="Render another Copier template than gindock's.",
+            help="Render another Copier template than gindock's, or than the configured one.",
         ),
     ] = None,
     ref: Annotated[
@@ -91,7 +90,13 @@ def _new(
 
     On a terminal it asks what no option answers; "none" is the empty choice of several.
     """
-    own = template is None
+    configured = config.template() if template is None else None
+    if configured and not (quiet or as_json):
+        typer.echo(f"Template: {configured.value} (from {configured.origin})", err=True)
+    url = source.named(configured.value if configured else template or "gindock")
+    own = url == source.URL
+    if configured and not own:
+        _refuse_own_options(values, configured)
     questions = _own_questions() if own else None
     given = options.answers(questions, values, assignments or [], answers_file)
     spelled = str(directory or "")
@@ -106,9 +111,10 @@ def _new(
     request = project.Request(
         directory=directory,
         spelled=spelled,
-        template=Source(source.URL, ref) if own and ref else _source(template, ref),
+        template=source.embedded() if own and not ref else Source(url, ref),
         questions=questions,
         asked_ref=ref,
+        names_own=own and template is not None,
         given=given,
         defaults=defaults,
         interactive=interactive,
@@ -155,14 +161,13 @@ def _name_of(directory: Path) -> str:
     return directory.name
 
 
-def _source(template: str | None, ref: str | None) -> Source:
-    if template is None:
-        return source.embedded()
-    path = Path(template).expanduser()
-    if not path.exists() and not re.match(r"[\w+]+:|[^/]+@|.*\.git$", template):
-        raise BadInputError(f"--template: there is no folder {template}")
-    # A relative path would be no use to a later update.
-    return Source(str(path.resolve()) if path.exists() else template, ref)
+def _refuse_own_options(values: Mapping[str, Any], configured: config.Setting) -> None:
+    if key := next((key for key, value in values.items() if value is not None), None):
+        raise BadInputError(
+            f"--{key.replace('_', '-')} answers a question of gindock's own template, but "
+            f"{configured.origin} names {configured.value}; answer its questions with "
+            "-d key=value, or add --template gindock"
+        )
 
 
 def _show(draft: Any, *, quiet: bool, as_json: bool) -> None:

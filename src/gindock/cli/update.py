@@ -2,37 +2,203 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gindock.cli.output import on_a_terminal, reports_errors
+from gindock.cli.output import on_a_terminal, print_json, reports_errors
 from gindock.errors import ExitCode
+
+if TYPE_CHECKING:
+    from gindock.updating import Request, Update
+
+_WORDS = {
+    "conflict": ("conflict", "red"),
+    "merged": ("merged", "cyan"),
+    "updated": ("updated", "green"),
+    "added": ("added", "green"),
+    "removed": ("removed", "green"),
+    "kept": ("kept yours", "yellow"),
+}
 
 
 @reports_errors
 def command(
-    directory: Annotated[Path, typer.Argument(help="The project to update.")] = Path(),
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[DIRECTORY]...",
+            show_default=False,
+            help="The project to update, several, or a folder of projects; by default this one.",
+        ),
+    ] = None,
     *,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            show_default=False,
+            help="The template's version to go to, or 'current' to stay; by default the newest.",
+        ),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="QUESTION=VALUE",
+            show_default=False,
+            help="Change an answer: base_image=alpine, deploy=kubernetes,compose.",
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL|PATH|gindock",
+            show_default=False,
+            help="Switch to another template, or back to gindock's own.",
+        ),
+    ] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show what would change; write nothing.")
+    ] = False,
+    commit: Annotated[
+        bool, typer.Option("--commit", help="Commit the result, unless there is a conflict.")
+    ] = False,
+    abort: Annotated[
+        bool, typer.Option("--abort", help="Undo the last update, if it is not committed yet.")
+    ] = False,
     defaults: Annotated[
         bool, typer.Option("--defaults", "-y", help="Ask nothing; take the default of what is new.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Ask nothing and print one JSON object.")
+    ] = False,
 ) -> None:
-    """Bring template fixes into a service, and keep your edits."""
-    # Late: Copier takes a quarter of a second to import.
+    """Bring template fixes into services, and keep your edits.
+
+    The result is staged, and not committed. Exits with 3 where there are conflicts.
+    """
+    # Late: what an update needs is of no use to the other commands.
+    from gindock import projects, updating
+
+    directories = directories or [Path()]
+    found = projects.find(directories)
+    several = projects.are_several(found, directories)
+    if abort:
+        _abort(found)
+        return
+    request = updating.Request(
+        found[0],
+        template=template,
+        to=to,
+        assignments=assignments or [],
+        defaults=defaults or as_json or several or not on_a_terminal(),
+        preview=diff,
+        colour=sys.stdout.isatty(),
+        commit=commit,
+    )
+    if several:
+        raise typer.Exit(_update_all(request, found, as_json))
+    done = updating.update(request)
+    if as_json:
+        print_json(done.as_dict())
+    else:
+        _report(done)
+    raise typer.Exit(done.exit_code)
+
+
+def _abort(found: list[Path]) -> None:
     from gindock import updating
 
-    done = updating.update(directory, defaults=defaults or not on_a_terminal())
+    for project in found:
+        undone = updating.abort(project)
+        where = f"{os.path.relpath(project)}: " if len(found) > 1 else ""
+        typer.echo(where + ("The update is undone." if undone else "There is no update to undo."))
+
+
+def _update_all(request: Request, found: list[Path], as_json: bool) -> ExitCode:
+    from gindock import projects, updating
+    from gindock.cli import many
+
+    outcomes = many.run(functools.partial(updating.update_one, request), found, "Updating")
+    codes = {outcome.result.exit_code for outcome in outcomes}
+    failed = any(isinstance(outcome.result, projects.Failure) for outcome in outcomes)
+    code = ExitCode.FAILED if failed else max(codes)
+    if as_json:
+        many.print_json(outcomes, code)
+        return code
+    rows = []
+    for outcome in outcomes:
+        if isinstance(outcome.result, projects.Failure):
+            rows.append((outcome.project, "", many.failed(outcome.result)))
+            continue
+        if outcome.result.diff:
+            typer.secho(f"\n{os.path.relpath(outcome.project)}", bold=True)
+            typer.echo(outcome.result.diff, nl=False)
+        rows.append((outcome.project, _versions(outcome.result), _in_a_word(outcome.result)))
+    many.show(["project", "version", "outcome"], rows)
+    return code
+
+
+def _versions(done: Update) -> str:
+    return done.after if done.before == done.after else f"{done.before} to {done.after}"
+
+
+def _in_a_word(done: Update) -> str:
+    from rich.markup import escape
+
     if done.conflicts:
-        typer.secho(
-            f"Updated from {done.before} to {done.after}, with conflicts in:\n"
-            + "\n".join(f"  {file}" for file in done.conflicts)
-            + "\nResolve the markers and commit, or go back with `git reset --hard`.",
-            err=True,
-        )
-        raise typer.Exit(ExitCode.CONFLICTS)
-    if done.before == done.after:
+        return f"[red]conflicts[/] in {', '.join(map(escape, done.conflicts))}"
+    if not done.files:
+        return "nothing new"
+    count = sum(file.kind != "kept" for file in done.files)
+    what = "would change" if done.diff is not None else "updated"
+    return f"[green]{what}[/], {count} files" + (f", commit {done.commit}" if done.commit else "")
+
+
+def _report(done: Update) -> None:
+    if done.recovered:
+        typer.secho("An update that was interrupted has been undone first.", fg="yellow")
+    if not done.files and done.before == done.after:
         typer.echo(f"Already at {done.after}.")
+        return
+    if done.diff is not None:
+        typer.echo(done.diff, nl=False)
     else:
-        typer.echo(f"Updated from {done.before} to {done.after}; see `git diff` and commit.")
+        print_files(done)
+    if done.changelog:
+        typer.echo(f"\n{done.changelog}")
+    typer.echo("\n" + _closing(done))
+
+
+def print_files(done: Update) -> None:
+    """A line for each file, by what happened to it."""
+    for kind, (word, colour) in _WORDS.items():
+        for file in done.files:
+            if file.kind == kind:
+                note = f" ({file.note})" if file.note else ""
+                typer.echo(f"  {typer.style(f'{word:<10}', fg=colour)} {file.path}{note}")
+    for key, (before, after) in done.answers.items():
+        typer.echo(f"  {'answer':<10} {key}: {before!s} is now {after!s}")
+
+
+def _closing(done: Update) -> str:
+    versions = f"{done.before} to {done.after}"
+    if done.diff is not None:
+        return f"From {versions}; nothing was written."
+    if done.conflicts:
+        count = len(done.conflicts)
+        return (
+            f"Updated from {versions}, with {count} conflict{'s' if count > 1 else ''}. Resolve "
+            f"what is marked, `git add` it and commit, or go back with `{done.way_back}`."
+        )
+    if done.commit:
+        return f"Updated from {versions}, commit {done.commit}."
+    return (
+        f"Updated from {versions}. Look at it with `git diff --staged` and commit, or go back "
+        f"with `{done.way_back}`."
+    )

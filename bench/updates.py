@@ -1,0 +1,76 @@
+"""Updates: gindock against plain Copier, and many services at once against one after another.
+
+The services are rendered by the newest landed release, have an edit each, and are updated to the
+work tree, which is installed as the next release.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from bench import commands, table
+from gindock import history
+
+releases = commands.releases
+
+SERVICES = 100
+ROUNDS = 3
+
+
+def main() -> None:
+    """Measure, and write the table `updates`."""
+    with commands.environment() as (folder, env):
+        landed = history.releases(table.ROOT)[-1].version
+        pristine = made(folder, landed, env)
+        project = folder / "svc"
+
+        def fresh() -> None:
+            shutil.rmtree(project, ignore_errors=True)
+            shutil.copytree(pristine, project)
+
+        ours = ["gindock", "update", "--defaults", str(project)]
+        theirs = ["copier", "update", "--quiet", "--defaults", str(project)]
+        name = f"`gindock update`, of a service of v{landed} with an edit"
+        rows = [commands.compare(name, ours, theirs, 0.7, env, fresh)]
+        # What is up to date and committed stays as it is.
+        commands.timed([*ours, "--commit"], env, fresh)
+        rows.append(commands.compare("`gindock update` without news", ours, theirs, 0.35, env))
+        rows.append(many(folder, pristine, env))
+    table.write("updates", commands.HEADER, rows)
+
+
+def many(folder: Path, pristine: Path, env: dict[str, str]) -> list[str]:
+    """The row of many services in one command, against a command for each."""
+    services = [folder / "services" / f"svc-{number}" for number in range(SERVICES)]
+
+    def fresh() -> None:
+        shutil.rmtree(folder / "services", ignore_errors=True)
+        for service in services:
+            shutil.copytree(pristine, service)
+
+    together = ["gindock", "update", "--defaults", str(folder / "services")]
+    each = " && ".join(f"gindock update --defaults {service} >/dev/null" for service in services)
+    pairs = [
+        (commands.timed(together, env, fresh), commands.timed(["sh", "-c", each], env, fresh))
+        for _ in range(ROUNDS)
+    ]
+    against = "one after another"
+    return commands.row(f"`gindock update` of {SERVICES} services", against, 0.55, pairs)
+
+
+def made(folder: Path, version: str, env: dict[str, str]) -> Path:
+    """A service as the release `version` renders it, with an edit of its owner's."""
+    old = releases.installed(version)
+    project = folder / "pristine"
+    command = [str(old / "gindock"), "new", str(project), "--defaults", "--quiet"]
+    subprocess.run(command, env=env, check=True)
+    with (project / "README.md").open("a") as file:
+        file.write("\n## Runbook\n\nCall Tess.\n")
+    subprocess.run(["git", "commit", "-qam", "Mine"], cwd=project, env=env, check=True)
+    return project
+
+
+if __name__ == "__main__":
+    main()

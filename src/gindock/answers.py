@@ -1,0 +1,62 @@
+"""The answers file of a project: what Copier recorded when it rendered it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gindock.errors import BadInputError, UserError
+
+_USUAL = ".copier-answers.yml"
+_ANY = ".copier-answers*.y*ml"
+
+
+def find(project: Path) -> Path | None:
+    """The answers file of `project`; None where there is none."""
+    usual = project / _USUAL
+    return usual if usual.is_file() else next(iter(sorted(project.glob(_ANY))), None)
+
+
+def recorded(project: Path) -> dict[str, Any]:
+    """What the answers file of `project` records, Copier's own entries included.
+
+    Raises:
+        UserError: that file is broken.
+
+    """
+    file = find(project)
+    return read(file) if file else {}
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The content of the answers file `file`; raises as `recorded` does."""
+    # libyaml is ten times as fast, where PyYAML was built with it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
+    except (yaml.YAMLError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{file} is no valid answers file; restore it from git")
+    return content
+
+
+def origin(project: Path) -> tuple[str, str, dict[str, Any]]:
+    """The source and the version that `project` came from, and everything recorded.
+
+    Raises:
+        BadInputError: the folder holds no rendered project.
+        UserError: its answers file is broken.
+
+    """
+    if not project.is_dir():
+        raise BadInputError(f"there is no folder {project}")
+    content = recorded(project)
+    url, version = content.get("_src_path"), content.get("_commit")
+    if not url or not version:
+        raise BadInputError(
+            f"{project} was not rendered by gindock: it has no .copier-answers.yml with a version"
+        )
+    return str(url), str(version), content

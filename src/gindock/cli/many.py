@@ -1,0 +1,64 @@
+"""What commands over many projects share: progress, a table, one JSON object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from gindock import projects
+from gindock.cli import output
+from gindock.errors import ExitCode
+from gindock.projects import Failure, Outcome
+
+_T = TypeVar("_T")
+
+#: Where there is no terminal to fold lines to.
+_WIDE = 1000
+
+
+def run(work: Callable[[Path], _T], found: Sequence[Path], description: str) -> list[Outcome[_T]]:
+    """The outcomes of `work` on the projects `found`, in their order, with progress on stderr."""
+    console = Console(stderr=True)
+    running = track(
+        projects.each(work, found),
+        description=description,
+        total=len(found),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    outcomes = {outcome.project: outcome for outcome in running}
+    return [outcomes[project] for project in found]
+
+
+def show(header: Sequence[str], rows: Sequence[tuple[Path, *tuple[str, ...]]]) -> None:
+    """Print a table whose rows begin with a project; the other cells are rich's markup."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    table = Table(box=None, pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for project, *cells in rows:
+        table.add_row(escape(os.path.relpath(project)), *cells)
+    console.print(table)
+
+
+def failed(failure: Failure) -> str:
+    """The cell for a failure."""
+    return f"[red]failed[/]: {escape(failure.error)}"
+
+
+def print_json(outcomes: Sequence[Outcome[Any]], code: ExitCode) -> None:
+    """Print the outcomes as one JSON object."""
+    listed = [
+        {"directory": str(outcome.project), **outcome.result.as_dict()} for outcome in outcomes
+    ]
+    output.print_json({"projects": listed, "exit_code": int(code)})

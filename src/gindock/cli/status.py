@@ -1,0 +1,142 @@
+"""`gindock status`."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gindock import source
+from gindock.cli.output import print_json, reports_errors
+from gindock.errors import ExitCode
+
+if TYPE_CHECKING:
+    from gindock.status import Status
+
+
+@reports_errors
+def command(
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[DIRECTORY]...",
+            show_default=False,
+            help="The project to look at, several, or a folder of projects; by default this one.",
+        ),
+    ] = None,
+    *,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show how the files differ from the template's.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell how services stand to their template: versions, answers, files that differ."""
+    # Late: what a status needs is of no use to the other commands.
+    from gindock import projects, status
+
+    directories = directories or [Path()]
+    found = projects.find(directories)
+    look = functools.partial(
+        status.status, with_diff=diff, colour=sys.stdout.isatty() and not as_json
+    )
+    if found != [Path(os.path.abspath(directories[0]))]:  # noqa: PTH100
+        raise typer.Exit(_show_all(look, found, as_json))
+    told = look(found[0])
+    if as_json:
+        print_json(told.as_dict())
+    else:
+        _show(told)
+    raise typer.Exit(told.exit_code)
+
+
+def _show(told: Status) -> None:
+    typer.secho(told.directory.name, bold=True)
+    _line("template", "gindock's own" if told.template == source.URL else told.template)
+    _line("version", _version(told))
+    if told.answers:
+        refused, new = told.answers.refused, told.answers.new
+        _line("answers", f"{len(refused)} not valid any more" if refused else "valid")
+        for key, reason in refused.items():
+            _line("", f"{key}: {reason}")
+        if new:
+            _line("new", ", ".join(new))
+    if told.drift:
+        _line("files", f"{_drift(told)} of {told.drift.rendered}" if _drift(told) else "unchanged")
+        for path in told.drift.changed:
+            _line("", f"changed  {path}")
+        for path in told.drift.deleted:
+            _line("", f"deleted  {path}")
+    for note in told.notes:
+        _line("note", typer.style(note, fg="yellow"))
+    for problem in told.problems:
+        _line("failed", typer.style(problem, fg="red"))
+    if told.diff:
+        typer.echo(f"\n{told.diff}", nl=False)
+
+
+def _line(label: str, text: str) -> None:
+    typer.echo(f"  {label:<9} {text}")
+
+
+def _version(told: Status) -> str:
+    if told.newest is None:
+        return told.version
+    if told.behind:
+        return f"{told.version}; {told.newest} is the newest: run `gindock update`"
+    if told.newest == told.version:
+        return f"{told.version}, the newest"
+    return f"{told.version}; {told.newest} is the newest"
+
+
+def _drift(told: Status) -> str:
+    """How many files differ, in words; empty for none."""
+    assert told.drift is not None
+    counts = {"changed": len(told.drift.changed), "deleted": len(told.drift.deleted)}
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def _show_all(look: functools.partial[Status], found: list[Path], as_json: bool) -> ExitCode:
+    from gindock import projects
+    from gindock.cli import many
+
+    outcomes = many.run(look, found, "Looking")
+    failed = any(outcome.result.exit_code for outcome in outcomes)
+    code = ExitCode.FAILED if failed else ExitCode.DONE
+    if as_json:
+        many.print_json(outcomes, code)
+        return code
+    rows = []
+    for outcome in outcomes:
+        if isinstance(outcome.result, projects.Failure):
+            rows.append((outcome.project, "", "", "", "", many.failed(outcome.result)))
+            continue
+        if outcome.result.diff:
+            typer.secho(f"\n{os.path.relpath(outcome.project)}", bold=True)
+            typer.echo(outcome.result.diff, nl=False)
+        rows.append((outcome.project, *_cells(outcome.result)))
+    many.show(["project", "version", "newest", "answers", "files", ""], rows)
+    return code
+
+
+def _cells(told: Status) -> tuple[str, str, str, str, str]:
+    from rich.markup import escape
+
+    refused = len(told.answers.refused) if told.answers else 0
+    new = len(told.answers.new) if told.answers else 0
+    said = [f"[red]{refused} not valid[/]"] if refused else []
+    said += [f"{new} new"] if new else []
+    newest = escape(told.newest or "?")
+    return (
+        escape(told.version),
+        f"[yellow]{newest}[/]" if told.behind else newest,
+        ", ".join(said) or ("valid" if told.answers else "?"),
+        (_drift(told) or "unchanged") if told.drift else "?",
+        "; ".join(
+            [f"[red]{escape(each)}[/]" for each in told.problems]
+            + [f"[yellow]{escape(each)}[/]" for each in told.notes]
+        ),
+    )

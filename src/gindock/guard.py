@@ -1,0 +1,52 @@
+"""What keeps two runs apart, and a signal from tearing one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+def lock_folder(folder: Path) -> int | None:
+    """Lock `folder` until what is returned is closed, or this process ends, however it does.
+
+    Returns None where there are no such locks.
+
+    Raises:
+        BlockingIOError: another run has it.
+
+    """
+    if fcntl is None:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold off Ctrl-C and the other polite signals, for as long as moving or removing takes."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers if number}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,425 @@
+"""Three-way merges of two renders and a project's HEAD, by git, without touching the work tree.
+
+`git merge-tree` follows renames on both sides, and makes a conflict of what it cannot merge. It
+runs in a scratch repository that borrows the project's objects, so that no setting of the user's
+(`merge.*`, drivers, `core.*`) changes the outcome; the attributes of the work tree count.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gindock.errors import UserError
+from gindock.git import git, line
+
+_NOTHING = ("0", "")
+_ABSENT = "000000"
+_OLDEST_GIT = (2, 38)
+
+#: One entry of a tree: its mode and its object's id.
+Entry = tuple[str, str]
+#: The files of a tree by their paths, relative to the top of the repository.
+Tree = Mapping[str, Entry]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The git repository that a project lies in."""
+
+    project: Path
+    top: Path
+    prefix: str
+    """The project's folder relative to `top`: empty, or with a slash at its end."""
+    git_dir: Path
+    """Of this work tree; a linked one has its own."""
+    objects: Path
+    index: Path
+
+    @classmethod
+    def around(cls, project: Path) -> Repository:
+        """The repository of `project`.
+
+        Raises:
+            UserError: it is in none, or git is too old.
+
+        """
+        version = line("version", folder=project) or ""
+        numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
+        if numbers < _OLDEST_GIT:
+            raise UserError(f"{version} is too old for an update; install git 2.38 or newer")
+        if line("rev-parse", "--is-inside-work-tree", folder=project) != "true":
+            raise UserError(
+                f"{project} is not in git, which an update needs; run `git init` and commit first"
+            )
+        if line("rev-parse", "--verify", "--quiet", "HEAD^{commit}", folder=project) is None:
+            raise UserError(f"{project} has no commit yet, which an update needs; commit it first")
+        asked = ("--show-toplevel", "--absolute-git-dir", "--git-path objects", "--git-path index")
+        top, git_dir, objects, index = (
+            line("rev-parse", "--path-format=absolute", *option.split(), folder=project) or ""
+            for option in asked
+        )
+        prefix = line("rev-parse", "--show-prefix", folder=project) or ""
+        return cls(project, Path(top), prefix, Path(git_dir), Path(objects), Path(index))
+
+    def git(
+        self,
+        *arguments: str | Path,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        accept: Container[int] = (0,),
+    ) -> bytes:
+        """Run git at the top of the work tree, as `gindock.git.git` does."""
+        return git(*arguments, folder=self.top, stdin=stdin, env=env, accept=accept)
+
+    def entries(self, treeish: str) -> Tree:
+        """The files below the project in a tree of the project's repository."""
+        listing = self.git("ls-tree", "-r", "-z", "--full-tree", treeish, "--", self.prefix or ".")
+        return _parsed(listing)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one path, relative to the top of the repository: modes and object ids."""
+
+    path: str
+    old_mode: str
+    old_id: str
+    new_mode: str
+    new_id: str
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the path is new."""
+        return self.old_mode == _ABSENT
+
+    @property
+    def goes(self) -> bool:
+        """Whether the path goes."""
+        return self.new_mode == _ABSENT
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What git could not merge: the index stages of a path, and the reason."""
+
+    stages: Mapping[int, Entry]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The outcome of a merge: the project's files in the trees merged, and the result."""
+
+    base: Tree
+    ours: Tree
+    theirs: Tree
+    tree: str
+    """The id of the result's tree; conflicted files hold markers there."""
+    changes: Sequence[Change]
+    """What differs between HEAD and the result, and what is in conflict though it does not."""
+    conflicts: Mapping[str, Conflict]
+    declined: frozenset[str]
+    """What the user had deleted and the template has changed: it stays deleted."""
+    moved: Mapping[str, str]
+    """Where HEAD has a file that the result has elsewhere: its former path by the new one."""
+
+
+class Merge:
+    """Merges in `scratch`; what it makes goes into the project's object store if `lasting`."""
+
+    def __init__(self, repository: Repository, scratch: Path, *, lasting: bool) -> None:
+        self._repository = repository
+        self._git_dir = scratch / "merge.git"
+        self._indexes = 0
+        hash_name = line("rev-parse", "--show-object-format", folder=repository.project)
+        init = ("init", "--quiet", "--bare", "--template=", f"--object-format={hash_name}")
+        git(*init, self._git_dir, folder=scratch, env=self._clean())
+        store = {
+            "GIT_OBJECT_DIRECTORY": str(repository.objects),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
+        }
+        borrowed = {
+            "GIT_OBJECT_DIRECTORY": str(self._git_dir / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(str(repository.objects)),
+        }
+        self.environment = store if lasting else borrowed
+
+    def merge(
+        self, before: Path, after: Path, *, labels: tuple[str, str], always_new: str
+    ) -> Merged:
+        """Merge the difference between the renders `before` and `after` into HEAD.
+
+        `labels` name them in conflict markers; of the file `always_new`, relative to the project,
+        the new render's is taken.
+        """
+        prefix = self._repository.prefix
+        ours = self._repository.entries("HEAD")
+        base, theirs = self._listed(before), self._listed(after)
+        self._adapt_line_endings(ours, (before, base), (after, theirs))
+        commits = [self._commit(self._write_tree(ours, tree)) for tree in (base, theirs)]
+        head = self._git("rev-parse", "HEAD^{tree}", project=True).decode().strip()
+        yours, template = "yours", labels[1]
+        self._name(yours, self._commit(head, commits[0]))
+        self._name(template, self._commit(self._tree_of(commits[1]), commits[0]))
+        tree, conflicts = self._merge_tree(yours, template)
+        declined = {p for p, c in conflicts.items() if c.stages.keys() == {1, 3}}
+        changes: dict[str, Entry] = dict.fromkeys(declined, _NOTHING)
+        answers = prefix + always_new
+        if answers in theirs:
+            changes[answers] = theirs[answers]
+        conflicts = {p: c for p, c in conflicts.items() if p not in changes}
+        changes |= self._named_base(tree, conflicts, commits[0], labels[0])
+        if changes:
+            tree = self._changed_tree(tree, changes)
+        changes_made = self._changes(head, tree, conflicts)
+        moved = self._moved(head, tree)
+        return Merged(base, ours, theirs, tree, changes_made, conflicts, frozenset(declined), moved)
+
+    def diff(self, merged: Merged, *, colour: bool) -> str:
+        """What the merge changes in the project, as a patch."""
+        how = ("--color=always" if colour else "--color=never", "--find-renames", "--no-ext-diff")
+        patch = self._git(
+            "diff-tree", "-r", "-p", "--src-prefix=a/", "--dst-prefix=b/", *how,
+            self._git("rev-parse", "HEAD^{tree}", project=True).decode().strip(), merged.tree,
+        )  # fmt: skip
+        return patch.decode(errors="replace")
+
+    def _changes(self, head: str, tree: str, conflicts: Iterable[str]) -> list[Change]:
+        how = ("-r", "-z", "--raw", "--no-renames", "--full-index")
+        listing = self._git("diff-tree", *how, head, tree).split(b"\0")
+        changes = []
+        for about, path in zip(listing[::2], listing[1::2], strict=False):
+            old_mode, new_mode, old_id, new_id, _ = about.decode().lstrip(":").split()
+            changes.append(Change(os.fsdecode(path), old_mode, old_id, new_mode, new_id))
+        held = self._held(tree, set(conflicts) - {change.path for change in changes})
+        return [*changes, *(Change(path, *entry, *entry) for path, entry in held.items())]
+
+    def _held(self, tree: str, paths: Iterable[str]) -> dict[str, Entry]:
+        """The entries of `paths` in `tree`; those that are not there have none."""
+        listing = _parsed(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
+        return {path: listing.get(path, (_ABSENT, "")) for path in sorted(paths)}
+
+    def _moved(self, before: str, after: str) -> dict[str, str]:
+        renames = ("--find-renames", "--diff-filter=R", "--name-status", "-z")
+        fields = self._git("diff-tree", "-r", *renames, before, after).split(b"\0")
+        paths = [os.fsdecode(path) for path in fields]
+        return dict(zip(paths[2::3], paths[1::3], strict=False))
+
+    def _listed(self, render: Path) -> dict[str, Entry]:
+        """Store the files of `render`; returns what a tree of them would hold."""
+        modes: dict[str, str] = {}
+        plain: list[str] = []
+        listed: dict[str, Entry] = {}
+        for path in _files(render):
+            mode = (render / path).lstat().st_mode
+            if stat.S_ISLNK(mode):
+                target = os.fsencode((render / path).readlink())
+                listed[path] = ("120000", self._stored(target))
+                continue
+            modes[path] = "100755" if mode & stat.S_IXUSR else "100644"
+            if "\n" in path:
+                listed[path] = (modes[path], self._stored((render / path).read_bytes()))
+            else:
+                plain.append(path)
+        names = b"".join(os.fsencode(f"{render}{os.sep}{path}\n") for path in plain)
+        ids = self._git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names)
+        listed |= {p: (modes[p], i) for p, i in zip(plain, ids.decode().split(), strict=True)}
+        return {self._repository.prefix + path: listed[path] for path in sorted(listed)}
+
+    def _stored(self, content: bytes) -> str:
+        return self._git("hash-object", "-w", "--stdin", stdin=content).decode().strip()
+
+    def _adapt_line_endings(self, ours: Tree, *renders: tuple[Path, dict[str, Entry]]) -> None:
+        """Give the renders of a file CRLF where the user has committed it so throughout."""
+        base = renders[0][1]
+        differing = [p for p in base if p in ours and ours[p][1] != base[p][1]]
+        crlf = {
+            path
+            for path, content in self._contents({p: ours[p] for p in differing}).items()
+            if b"\r\n" in content
+            and content.count(b"\n") == content.count(b"\r\n")
+            and b"\0" not in content
+        }
+        for _, listed in renders:
+            wanted = {path: listed[path] for path in crlf if path in listed}
+            for path, content in self._contents(wanted).items():
+                if b"\r" not in content and b"\0" not in content:
+                    converted = self._stored(content.replace(b"\n", b"\r\n"))
+                    listed[path] = (listed[path][0], converted)
+
+    def _contents(self, files: Tree) -> dict[str, bytes]:
+        regular = {path: entry[1] for path, entry in files.items() if entry[0].startswith("100")}
+        if not regular:
+            return {}
+        wanted = "".join(f"{identity}\n" for identity in regular.values()).encode()
+        read = self._git("cat-file", "--batch", stdin=wanted)
+        contents, position = {}, 0
+        for path in regular:
+            end = read.index(b"\n", position)
+            size = int(read[position:end].split()[2])
+            contents[path] = read[end + 1 : end + 1 + size]
+            position = end + 1 + size + 1
+        return contents
+
+    def _write_tree(self, ours: Tree, project: Tree) -> str:
+        """HEAD's tree, with `project` in the place of `ours`."""
+        gone = dict.fromkeys(set(ours) - set(project), _NOTHING)
+        return self._changed_tree("HEAD^{tree}", {**gone, **project})
+
+    def _changed_tree(self, tree: str, changes: Tree) -> str:
+        self._indexes += 1
+        index = {"GIT_INDEX_FILE": str(self._git_dir / f"index-{self._indexes}")}
+        if tree.startswith("HEAD"):
+            tree = self._git("rev-parse", tree, project=True).decode().strip()
+        self._git("read-tree", tree, env=index)
+        # What goes comes first: a file may have to make room for a folder, or the reverse.
+        ordered = sorted(changes.items(), key=lambda change: change[1] != _NOTHING)
+        lines = index_info(ordered, len(tree))
+        self._git("update-index", "-z", "--index-info", stdin=lines, env=index)
+        return self._git("write-tree", env=index).decode().strip()
+
+    def _commit(self, tree: str, parent: str | None = None) -> str:
+        parents = ["-p", parent] if parent else []
+        return self._git("commit-tree", *parents, "-m", "gindock", tree).decode().strip()
+
+    def _tree_of(self, commit: str) -> str:
+        return self._git("rev-parse", f"{commit}^{{tree}}").decode().strip()
+
+    def _name(self, label: str, commit: str) -> None:
+        self._git("update-ref", f"refs/heads/{label}", commit)
+
+    def _merge_tree(self, yours: str, template: str) -> tuple[str, dict[str, Conflict]]:
+        options = (
+            "-c", "merge.conflictStyle=diff3", "-c", "merge.directoryRenames=true",
+            "-c", "merge.renameLimit=7000", "-c", "diff.renameLimit=7000",
+        )  # fmt: skip
+        done = self._git(
+            *options, "merge-tree", "--write-tree", "-z", "--messages", yours, template,
+            attributes=True, accept=(0, 1),
+        )  # fmt: skip
+        fields = done.split(b"\0")
+        tree, fields = fields[0].decode(), fields[1:]
+        stages: dict[str, dict[int, Entry]] = {}
+        while fields and fields[0]:
+            about, path = fields.pop(0).split(b"\t", 1)
+            mode, identity, stage = about.decode().split()
+            stages.setdefault(os.fsdecode(path), {})[int(stage)] = (mode, identity)
+        reasons = dict(_messages(fields[1:]))
+        return tree, {
+            path: Conflict(of_path, reasons.get(path, "both changed it"))
+            for path, of_path in stages.items()
+        }
+
+    def _named_base(
+        self, tree: str, conflicts: Mapping[str, Conflict], base: str, label: str
+    ) -> dict[str, Entry]:
+        """The conflicted files with the old version's label where git writes a commit's id."""
+        held = self._held(tree, conflicts)
+        named = {}
+        for path, content in self._contents(held).items():
+            better = re.sub(
+                rb"(?m)^(\|{7,} )([0-9a-f]{4,64})(?=[:\r\n])",
+                lambda m: m[1] + label.encode() if base.startswith(m[2].decode()) else m[0],
+                content,
+            )
+            if better != content:
+                named[path] = (held[path][0], self._stored(better))
+        return named
+
+    def _git(
+        self,
+        *arguments: str | Path,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        project: bool = False,
+        attributes: bool = False,
+        accept: Container[int] = (0,),
+    ) -> bytes:
+        """Run git on the scratch repository, or on the `project`'s."""
+        if project:
+            return self._repository.git(*arguments)
+        where = [f"--git-dir={self._git_dir}"]
+        if attributes:
+            where.append(f"--work-tree={self._repository.top}")
+        return git(
+            *where, *arguments, folder=self._repository.top, stdin=stdin, accept=accept,
+            env={**self._clean(), **self.environment, **(env or {})},
+        )  # fmt: skip
+
+    @staticmethod
+    def _clean() -> dict[str, str]:
+        who = {
+            f"GIT_{role}_{what}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for what, value in (
+                ("NAME", "gindock"),
+                ("EMAIL", "gindock@localhost"),
+                ("DATE", "@0 +0000"),
+            )
+        }
+        return {**who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+
+
+def index_info(entries: Iterable[tuple[str, Entry]], width: int, stage: int = 0) -> bytes:
+    """The lines of `git update-index -z --index-info` for `entries`; an empty id removes.
+
+    `width` is the number of digits of an object's id.
+    """
+    return b"".join(
+        f"{mode} {identity or '0' * width} {stage}\t".encode() + os.fsencode(path) + b"\0"
+        for path, (mode, identity) in entries
+    )
+
+
+def _parsed(listing: bytes) -> dict[str, Entry]:
+    entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
+    return {
+        os.fsdecode(path): (meta.split()[0].decode(), meta.split()[2].decode())
+        for meta, path in entries
+    }
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """The paths of the files and links below `folder`."""
+    for above, folders, files in os.walk(folder):
+        links = [name for name in folders if Path(above, name).is_symlink()]
+        for name in (*files, *links):
+            yield Path(above, name).relative_to(folder).as_posix()
+
+
+def _messages(fields: list[bytes]) -> Iterator[tuple[str, str]]:
+    """For each path, the reason of its conflict, from what `git merge-tree -z` says."""
+    position = 0
+    while position < len(fields) and fields[position]:
+        count = int(fields[position])
+        paths = fields[position + 1 : position + 1 + count]
+        kind = fields[position + 1 + count].decode()
+        position += count + 3
+        if not kind.startswith("CONFLICT"):
+            continue
+        reason = _REASONS.get(kind, kind.partition(" ")[2].strip("()") or "both changed it")
+        for path in paths:
+            yield os.fsdecode(path), reason
+
+
+#: By the short types of messages, which git keeps stable.
+_REASONS = {
+    "CONFLICT (contents)": "both changed the same lines",
+    "CONFLICT (binary)": "both changed it, and it is no text: yours is in place",
+    "CONFLICT (modify/delete)": "the template removed it, you changed it",
+    "CONFLICT (rename/delete)": "the template removed it, you renamed it",
+    "CONFLICT (rename/rename)": "both renamed it",
+    "CONFLICT (file/directory)": "a file here, a folder there",
+    "CONFLICT (distinct modes)": "a file here, a link there",
+}
+
+
+def _quoted(path: str) -> str:
+    """`path` for a list of paths in git's environment, where a colon separates."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"' if os.pathsep in path or path.startswith('"') else path

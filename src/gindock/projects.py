@@ -1,0 +1,178 @@
+"""Many projects at once: found in folders, and worked on in parallel."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from gindock import answers
+from gindock.errors import ExitCode, UserError
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+#: Folders in which nobody keeps projects, and which take long to search.
+_SKIPPED = ("node_modules", "vendor")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the work on one project failed."""
+
+    error: str
+    exit_code: ExitCode
+
+    def as_dict(self) -> dict[str, Any]:
+        """This result for a machine."""
+        return {"error": self.error, "exit_code": int(self.exit_code)}
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[_T]):
+    """What came of the work on one project."""
+
+    project: Path
+    result: _T | Failure
+
+
+def find(directories: Iterable[Path]) -> list[Path]:
+    """The projects that `directories` are or hold, each once, as absolute paths.
+
+    One that neither is a project nor holds any is returned itself.
+    """
+    found: dict[Path, Path] = {}
+    for directory in directories:
+        directory = _absolute(directory)
+        below = [directory] if answers.find(directory) else [*_below(directory)]
+        for project in below or [directory]:
+            found.setdefault(project.resolve(), project)
+    return list(found.values())
+
+
+def are_several(found: Sequence[Path], directories: Sequence[Path]) -> bool:
+    """Whether `found` in `directories` is more than one project that was named itself."""
+    return len(found) > 1 or found[0] != _absolute(directories[0])
+
+
+def each(work: Callable[[Path], _T], projects: Sequence[Path]) -> Iterator[Outcome[_T]]:
+    """Run `work` on each of `projects` in parallel processes; outcomes come as they are ready.
+
+    Projects of one repository come one after the other, since they share its index. `work` must be
+    picklable. A failure, even of a process, stops none of the others.
+    """
+    groups = [*_by_repository(projects)]
+    unfinished = []
+    with _pool(min(_cores(), len(groups))) as pool:
+        try:
+            running = {pool.submit(_all, work, group): group for group in groups}
+            for done in as_completed(running):
+                try:
+                    yield from done.result()
+                except BrokenProcessPool:
+                    unfinished.append(running[done])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    # One of them has ended its process, and with it the pool; apart from each other, only that one
+    # fails.
+    for group in unfinished:
+        with _pool(1) as pool:
+            try:
+                yield from pool.submit(_all, work, group).result()
+            except BrokenProcessPool:
+                failure = Failure("its process was killed; try it by itself", ExitCode.FAILED)
+                yield from (Outcome(project, failure) for project in group)
+
+
+@contextmanager
+def aside(
+    work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> Iterator[Callable[[], _T]]:
+    """Run `work` in a process of its own meanwhile; the function yielded waits for its result.
+
+    Where a fork is not safe, or the other cores have work already, it runs when it is waited for.
+    """
+    if sys.platform != "linux" or parent_process() is not None or _cores() < 2:
+        yield functools.partial(work, *args, **kwargs)
+        return
+    with ProcessPoolExecutor(1, get_context("fork"), _attend) as pool:
+        yield pool.submit(work, *args, **kwargs).result
+
+
+def _pool(size: int) -> ProcessPoolExecutor:
+    # Not forked: a fork would take over locks that threads of this process hold.
+    return ProcessPoolExecutor(size, get_context("spawn"), _attend)
+
+
+def _attend() -> None:
+    """Make this process one that its parent ends, and nothing else but that."""
+    # Ctrl-C reaches every process of the terminal; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        # A worker does not notice that its parent was killed, and would wait for ever.
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _absolute(directory: Path) -> Path:
+    return Path(os.path.abspath(directory))  # noqa: PTH100 - keeps links, drops `..`
+
+
+def _all(work: Callable[[Path], _T], projects: Sequence[Path]) -> list[Outcome[_T]]:
+    return [Outcome(project, _one(work, project)) for project in projects]
+
+
+def _one(work: Callable[[Path], _T], project: Path) -> _T | Failure:
+    try:
+        return work(project)
+    except UserError as error:
+        return Failure(str(error), error.code)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return Failure(f"{error.strerror or error}{where}", ExitCode.FAILED)
+    except Exception as error:
+        return Failure(
+            f"this is a fault of gindock: {type(error).__name__}: {error}", ExitCode.FAILED
+        )
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for above, folders, _ in os.walk(folder):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name not in _SKIPPED
+        )
+        for name in list(folders):
+            if answers.find(Path(above, name)):
+                yield Path(above, name)
+                folders.remove(name)
+
+
+def _by_repository(projects: Sequence[Path]) -> Iterable[list[Path]]:
+    groups: dict[Path, list[Path]] = {}
+    for project in projects:
+        around = (folder for folder in (project, *project.parents) if (folder / ".git").exists())
+        groups.setdefault(next(around, project), []).append(project)
+    return groups.values()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,429 @@
+"""The last step of an update: the merged tree goes into the work tree and the index, or nothing.
+
+What is about to change is noted in the git folder first (`update.json`), so that a run that was
+killed can be undone. The index is made beside the old one and takes its place at the end: no
+`index.lock` is ever left behind, and the old index tells what there was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from gindock.errors import UserError
+from gindock.git import GitError
+from gindock.guard import lock_folder, undisturbed
+from gindock.merging import Change, Merged, Repository, index_info
+
+Phase = Literal["rendering", "merging", "writing", "done"]
+
+#: Settings of the user's that would let git do more to the index than it is told.
+_PLAIN = (
+    "-c", "core.fsmonitor=false", "-c", "core.splitIndex=false", "-c", "index.sparse=false",
+    "-c", f"core.hooksPath={os.devnull}", "-c", "submodule.recurse=false",
+    "-c", "advice.updateSparsePath=false",
+)  # fmt: skip
+_ABSENT = "000000"
+
+
+@dataclass
+class Note:
+    """How far the last update of a project has come, as it is noted in the git folder."""
+
+    phase: Phase
+    head: str = ""
+    before: str = ""
+    after: str = ""
+    index: str = ""
+    """A digest of the index as it was."""
+    new_index: str = ""
+    changes: list[Change] = field(default_factory=list)
+
+
+class State:
+    """The folder within the git folder that one project's updates use, locked while open."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self.folder = repository.git_dir / "gindock" / quote(repository.prefix, safe="")
+        self._file = self.folder / "update.json"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other runs out; at the end only the note of an update that is done stays.
+
+        Raises:
+            UserError: another run is at work, or the folder cannot be written.
+
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = lock_folder(self.folder)
+        except BlockingIOError:
+            raise UserError(
+                f"another update of {self.repository.project} is running; wait for it"
+            ) from None
+        try:
+            yield
+        finally:
+            with undisturbed():
+                shutil.rmtree(self.scratch, ignore_errors=True)
+                note = self.read()
+                if note is not None and note.phase in ("rendering", "merging"):
+                    self.forget()
+                if descriptor is not None:
+                    os.close(descriptor)
+
+    @property
+    def scratch(self) -> Path:
+        """Where renders lie until they are merged."""
+        return self.folder / "scratch"
+
+    def read(self) -> Note | None:
+        """The note of the last update, if it is not committed yet."""
+        try:
+            noted = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return Note(**{**noted, "changes": [Change(**change) for change in noted["changes"]]})
+
+    def write(self, note: Note) -> None:
+        """Note `note`, whole or not at all."""
+        beside = self._file.with_suffix(".new")
+        with beside.open("w", encoding="utf-8") as file:
+            json.dump(asdict(note), file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._file)
+
+    def forget(self) -> None:
+        """Remove the note, and what an update that was killed has left beside it."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        for name in ("update.json", "update.new", "index", "index.lock"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def settle(self) -> bool:
+        """Undo what a killed update has begun to write; whether there was such a thing.
+
+        Raises:
+            UserError: what it had written has been changed since.
+
+        """
+        note = self.read()
+        if note is None:
+            return False
+        if note.head != self._head() or note.phase in ("rendering", "merging"):
+            self.forget()
+            return False
+        if note.phase == "done" or _digest(self.repository) == note.new_index:
+            if self._is_clean(note):
+                self.forget()
+            return False
+        self._roll_back(note)
+        self.forget()
+        return True
+
+    def abort(self) -> bool:
+        """Bring the project back to what it was before its last update; whether there was one.
+
+        Raises:
+            UserError: files that it wrote have been changed since.
+
+        """
+        note = self.read()
+        if note is None or note.head != self._head() or note.phase in ("rendering", "merging"):
+            self.forget()
+            return False
+        begun = note.phase == "writing" or not self._is_clean(note)
+        if begun:
+            self._roll_back(note)
+        self.forget()
+        return begun
+
+    def apply(self, merged: Merged, *, before: str, after: str) -> None:
+        """Write what `merged` changes; nothing, where it fails.
+
+        Raises:
+            UserError: files of the user's are in the way, or the project changed meanwhile.
+
+        """
+        self._refuse_in_the_way(merged.changes)
+        index = _digest(self.repository)
+        note = Note("writing", self._head(), before, after, index, "", [*merged.changes])
+        private = self.folder / "index"
+        for left in (private, self.folder / "index.lock"):
+            left.unlink(missing_ok=True)
+        with undisturbed():
+            self.write(note)
+            try:
+                shutil.copy(self.repository.index, private)
+                self._write(merged, private)
+                note.new_index = _digest(self.repository, private)
+                self.write(note)
+                self._replace_index(private, index)
+            except BaseException:
+                self._roll_back(note)
+                self.forget()
+                raise
+            note.phase = "done"
+            self.write(note)
+
+    def _write(self, merged: Merged, private: Path) -> None:
+        env = {"GIT_INDEX_FILE": str(private)}
+        run = self.repository.git
+        run(*_PLAIN, "update-index", "-q", "--refresh", env=env, accept=(0, 1))
+        run(*_PLAIN, "read-tree", "-m", "-u", "HEAD", merged.tree, env=env)
+        if not merged.conflicts:
+            return
+        missing = [
+            change.path
+            for change in merged.changes
+            if change.path in merged.conflicts
+            and not change.goes
+            and not os.path.lexists(self.repository.top / change.path)
+        ]
+        if missing:  # Outside of a sparse checkout.
+            names = b"".join(os.fsencode(path) + b"\0" for path in missing)
+            run(
+                *_PLAIN, "update-index", "--no-skip-worktree", "-z", "--stdin", stdin=names, env=env
+            )
+            run(*_PLAIN, "checkout-index", "-f", "-z", "--stdin", stdin=names, env=env)
+        width = len(merged.tree)
+        lines = index_info(((path, ("0", "")) for path in merged.conflicts), width)
+        for path, conflict in merged.conflicts.items():
+            for stage, entry in sorted(conflict.stages.items()):
+                lines += index_info([(path, entry)], width, stage)
+        run(*_PLAIN, "update-index", "-z", "--index-info", stdin=lines, env=env)
+
+    def _replace_index(self, private: Path, expected: str) -> None:
+        """Put the new index in the old one's place, as git does, unless it has changed.
+
+        The lock is a second name of the new index: if a kill leaves it there, it is known as ours.
+        Nothing slow happens while it is held, so that next to no kill does.
+        """
+        index, held = self.repository.index, self._index_lock
+        while True:
+            seen = _identity(index)
+            if _digest(self.repository) != expected:
+                raise UserError(f"{self.repository.project} was changed meanwhile; try again")
+            try:
+                _link(private, held)
+            except FileExistsError:
+                raise UserError(
+                    f"another git command is at work in {self.repository.top}; try again"
+                ) from None
+            if _identity(index) == seen:
+                held.replace(index)
+                # Where it was a second name, it would be one of the index now.
+                private.unlink()
+                return
+            held.unlink()
+
+    @property
+    def _index_lock(self) -> Path:
+        return self.repository.index.with_name(self.repository.index.name + ".lock")
+
+    def _refuse_in_the_way(self, changes: Sequence[Change]) -> None:
+        """Refuse where something that git does not have, or has otherwise, would be overwritten."""
+        top = self.repository.top
+        tracked, hidden = self._tracked()
+        gone = {change.path for change in changes if change.goes}
+        found = set()
+        for change in changes:
+            path = change.path
+            if not change.goes and path not in tracked and self._blocks(path, tracked, gone):
+                found.add(path)
+            for above in _above(path):
+                file = top / above
+                is_folder = file.is_dir() and not file.is_symlink()
+                if os.path.lexists(file) and (
+                    (file / ".git").exists() if is_folder else above not in tracked
+                ):
+                    found.add(above)  # Another repository, a file, or a link out of this one.
+            if (
+                path in hidden
+                and os.path.lexists(top / path)
+                and not self._is(path, change.old_mode, change.old_id)
+            ):
+                found.add(path)
+        if found:
+            named = "\n".join(f"  {path}" for path in sorted(found))
+            raise UserError(
+                "the update would write over what git does not have:\n"
+                f"{named}\nMove it away, or commit it, and update again. Nothing was changed."
+            )
+
+    def _blocks(self, path: str, tracked: set[str], gone: set[str]) -> bool:
+        """Whether something untracked lies at `path`, which nothing tracked has."""
+        file = self.repository.top / path
+        if not os.path.lexists(file):
+            return False
+        if file.is_dir() and not file.is_symlink():
+            # A folder makes room where all that it holds is tracked and goes.
+            held = [
+                Path(above, name).relative_to(self.repository.top).as_posix()
+                for above, _, names in os.walk(file)
+                for name in names
+            ]
+            return any(name not in gone for name in held)
+        # Where case does not count, it may be a tracked file of another spelling.
+        return not any(name.casefold() == path.casefold() for name in gone & tracked)
+
+    def _tracked(self) -> tuple[set[str], set[str]]:
+        """The paths in the index, and those whose state git is told not to look at."""
+        listing = self.repository.git(*_PLAIN, "ls-files", "-v", "-z", "--full-name")
+        entries = [(e[:1], os.fsdecode(e[2:])) for e in listing.split(b"\0") if e]
+        return (
+            {path for _, path in entries},
+            {path for tag, path in entries if tag.islower() or tag == b"S"},
+        )
+
+    def _head(self) -> str:
+        return self.repository.git("rev-parse", "HEAD").decode().strip()
+
+    def _is_clean(self, note: Note) -> bool:
+        """Whether the files that an update changed are as in HEAD, in the index and on disk."""
+        status = self.repository.git(
+            *_PLAIN, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"
+        )
+        dirty = {os.fsdecode(entry[3:]) for entry in status.split(b"\0")}
+        return dirty.isdisjoint(change.path for change in note.changes)
+
+    def _roll_back(self, note: Note) -> None:
+        """Bring the files of `note` back to HEAD's, in the index and in the work tree.
+
+        Raises:
+            UserError: some were changed since; nothing is touched then.
+
+        """
+        top = self.repository.top
+        _, hidden = self._tracked()
+        pending, foreign = [], []
+        for change in note.changes:
+            if self._is(change.path, change.old_mode, change.old_id):
+                continue
+            if change.path in hidden and not os.path.lexists(top / change.path):
+                continue
+            pending.append(change)
+            if not self._is_ours(change):
+                foreign.append(change.path)
+        if foreign:
+            named = "\n".join(f"  {path}" for path in foreign)
+            raise UserError(
+                f"the update of {self.repository.project} cannot be undone: these files were "
+                f"changed since\n{named}\nMove them away and run `gindock update --abort`, or "
+                "discard everything by `git reset --hard`"
+            )
+        with undisturbed():
+            with suppress(FileNotFoundError):
+                if _same(self._index_lock, self.folder / "index"):
+                    self._index_lock.unlink()
+            if _digest(self.repository) != note.index:
+                names = b"".join(os.fsencode(change.path) + b"\0" for change in note.changes)
+                self.repository.git(
+                    *_PLAIN, "reset", "-q", "HEAD", "--pathspec-from-file=-",
+                    "--pathspec-file-nul", stdin=names, env={"GIT_LITERAL_PATHSPECS": "1"},
+                )  # fmt: skip
+            # What is new goes first: a folder may have taken a file's place, or the reverse.
+            for change in sorted(pending, key=lambda change: not change.is_new):
+                with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                    (top / change.path).unlink()
+                for above in _above(change.path):
+                    with suppress(OSError):
+                        (top / above).rmdir()
+            names = b"".join(
+                os.fsencode(change.path) + b"\0" for change in pending if not change.is_new
+            )
+            if names:
+                self.repository.git(
+                    *_PLAIN, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=names
+                )
+
+    def _is_ours(self, change: Change) -> bool:
+        """Whether a file is as an update left it: written, half written, or on its way."""
+        file = self.repository.top / change.path
+        if not os.path.lexists(file):
+            return True
+        if self._is(change.path, change.new_mode, change.new_id):
+            return True
+        if change.goes or file.is_symlink() or not file.is_file():
+            return False
+        half = file.read_bytes()
+        whole = self.repository.git(
+            *_PLAIN, "cat-file", "--filters", f"--path={change.path}", change.new_id
+        )
+        old = b""
+        if not change.is_new:
+            old = self.repository.git(
+                *_PLAIN, "cat-file", "--filters", f"--path={change.path}", change.old_id
+            )
+        return whole.startswith(half) or old.startswith(half)
+
+    def _is(self, path: str, mode: str, identity: str) -> bool:
+        """Whether the work tree holds at `path` what git stores as `mode` and `identity`."""
+        file = self.repository.top / path
+        if mode == _ABSENT:
+            return not os.path.lexists(file) or (file.is_dir() and not file.is_symlink())
+        if not os.path.lexists(file):
+            return False
+        if mode == "160000":
+            return file.is_dir()
+        if file.is_symlink() != (mode == "120000") or (file.is_dir() and not file.is_symlink()):
+            return False
+        if file.is_symlink():
+            stored = self.repository.git(
+                "hash-object", "--stdin", stdin=os.fsencode(file.readlink())
+            )
+        else:
+            if os.access(file, os.X_OK) != (mode == "100755") and self._modes_count():
+                return False
+            stored = self.repository.git(*_PLAIN, "hash-object", f"--path={path}", "--", file)
+        return stored.decode().strip() == identity
+
+    def _modes_count(self) -> bool:
+        try:
+            said = self.repository.git("config", "--type=bool", "core.fileMode")
+        except GitError:
+            return True
+        return said.strip() != b"false"
+
+
+def _above(path: str) -> list[str]:
+    """The folders above `path`, the nearest first."""
+    return [above.as_posix() for above in Path(path).parents if above != Path()]
+
+
+def _digest(repository: Repository, index: Path | None = None) -> str:
+    """What an index holds, whatever it knows of the files' times."""
+    env = {"GIT_INDEX_FILE": str(index)} if index else None
+    listing = repository.git(*_PLAIN, "ls-files", "--stage", "-z", "--full-name", env=env)
+    return hashlib.sha256(listing).hexdigest()
+
+
+def _identity(file: Path) -> tuple[int, int, int]:
+    """What tells one state of a file from another, as git has it replaced and not rewritten."""
+    status = file.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _link(source: Path, target: Path) -> None:
+    """Make `target` a second name of `source`, or a copy where there are no such names."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        with target.open("xb") as file:
+            file.write(source.read_bytes())
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()

@@ -1,0 +1,303 @@
+"""`gindock update` as its user sees it: what it says, its options, many projects at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import Terminal, gindock
+from scenarios import AGAINST, BOTH, FIXED, MINE, TEXT, Case, read
+from support import run
+
+OLD = {"a.txt": TEXT, "b.txt": TEXT, "c.txt": TEXT, "gone.txt": "once\n", "leaves.txt": "old\n"}
+NEW = {
+    "a.txt": FIXED,
+    "b.txt": FIXED,
+    "moved/c.txt": FIXED,
+    "new.txt": "new\n",
+    "gone.txt": "twice\n",
+    "CHANGELOG.md": None,
+}
+MINE_NOW = {"a.txt": AGAINST, "b.txt": MINE, "c.txt": MINE, "gone.txt": None}
+
+SUMMARY = """\
+  conflict   a.txt (both changed the same lines)
+  merged     b.txt
+  merged     moved/c.txt (was c.txt)
+  updated    .copier-answers.yml
+  added      new.txt
+  removed    leaves.txt
+  kept yours gone.txt (you deleted it, and the template changed it)
+
+Updated from v1.0.0 to v2.0.0, with 1 conflict. Resolve what is marked, `git add` it and commit, or \
+go back with `git reset --hard`.
+"""
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case("gindock", tmp_path, "")
+
+
+def questions(old: str = "", new: str = "") -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Two releases with these questions in `copier.yml`, and a fix in the second."""
+    return {"a.txt": TEXT, "copier.yml": old}, {"a.txt": FIXED, "copier.yml": new}
+
+
+def test_the_summary_names_every_file_and_the_way_back(case: Case) -> None:
+    case.releases(OLD, NEW)
+    case.edit(MINE_NOW)
+    done = gindock("update", cwd=case.project)
+    assert (done.code, done.stdout, done.stderr) == (3, SUMMARY, "")
+    assert (
+        "<<<<<<< yours\nseven, mine\n||||||| template-v1.0.0\nseven\n"
+        in (case.project / "a.txt").read_text()
+    )
+    case.git("reset", "--hard", "--quiet")
+    assert case.git("status", "--porcelain", "--ignored") == ""
+
+
+def test_diff_shows_what_would_change_and_writes_nothing(case: Case) -> None:
+    case.releases(OLD, NEW)
+    case.edit(MINE_NOW)
+    before = {path: path.read_bytes() for path in case.project.rglob("*") if path.is_file()}
+    done = gindock("update", "--diff", cwd=case.project)
+    assert done.code == 3
+    assert "+<<<<<<< yours\n" in done.stdout
+    assert "rename from c.txt\nrename to moved/c.txt\n" in done.stdout
+    assert done.stdout.endswith("From v1.0.0 to v2.0.0; nothing was written.\n")
+    assert "\x1b[" not in done.stdout
+    assert {p: p.read_bytes() for p in case.project.rglob("*") if p.is_file()} == before
+    with Terminal("update", "--diff", cwd=case.project) as terminal:
+        assert terminal.exit_code() == 3
+        assert terminal.colours_of("+<<<<<<< yours") == {"green"}
+
+
+def test_commit_commits_a_clean_result_only(case: Case) -> None:
+    case.releases()
+    case.edit({"a.txt": MINE})
+    done = gindock("update", "--commit", cwd=case.project)
+    commit = case.git("rev-parse", "--short", "HEAD").strip()
+    assert (done.code, done.stdout.splitlines()[-1]) == (
+        0,
+        f"Updated from v1.0.0 to v2.0.0, commit {commit}.",
+    )
+    assert case.git("log", "--format=%s%n%an", "-1") == (
+        "Update the template from v1.0.0 to v2.0.0\nTess Tester\n"
+    )
+    assert case.git("status", "--porcelain") == ""
+    assert (case.project / "a.txt").read_text() == BOTH
+
+
+def test_commit_leaves_a_conflict_to_its_user(case: Case) -> None:
+    case.releases()
+    case.edit({"a.txt": AGAINST})
+    head = case.git("rev-parse", "HEAD")
+    assert gindock("update", "--commit", cwd=case.project).code == 3
+    assert case.git("rev-parse", "HEAD") == head
+    assert case.git("ls-files", "--unmerged") != ""
+
+
+def test_json_says_it_all(case: Case) -> None:
+    case.releases(
+        {"a.txt": TEXT, "copier.yml": "size: {type: int, default: 1}"},
+        {"a.txt": FIXED, "copier.yml": "size: {type: int, default: 1}"},
+    )
+    case.edit({"a.txt": AGAINST})
+    done = gindock("update", "--json", "--set", "size=2", cwd=case.project)
+    result = json.loads(done.stdout)
+    assert done.code == result.pop("exit_code") == 3
+    assert result.pop("template").endswith("/template")
+    assert result == {
+        "directory": str(case.project),
+        "before": "v1.0.0",
+        "after": "v2.0.0",
+        "files": [
+            {"path": ".copier-answers.yml", "change": "updated", "note": ""},
+            {"path": "a.txt", "change": "conflict", "note": "both changed the same lines"},
+        ],
+        "answers": {"size": {"before": 1, "after": 2}},
+        "changelog": "",
+        "commit": None,
+    }
+    failed = gindock("update", "--json", cwd=case.project)
+    assert failed.code == json.loads(failed.stdout)["exit_code"] == 1
+    assert "uncommitted changes" in json.loads(failed.stdout)["error"]
+
+
+def test_it_goes_to_the_version_that_is_named(case: Case) -> None:
+    case.releases(newest={"a.txt": FIXED + "eight\n"})
+    for spelled in ("v2.0.0", "v3.0.0"):
+        assert gindock("update", "--commit", "--to", spelled, cwd=case.project).code == 0
+        assert f"_commit: {spelled}\n" in (case.project / ".copier-answers.yml").read_text()
+    back = gindock("update", "--to", "v1.0.0", cwd=case.project)
+    assert back.code == 2
+    assert "would be a downgrade from v3.0.0" in back.stderr
+    unknown = gindock("update", "--to", "v9", cwd=case.project)
+    assert unknown.code == 2
+    assert "no version 'v9'" in unknown.stderr
+    assert case.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--set", "size"), "write it as question=value"),
+        (("--set", "size=1", "--set", "size=2"), "answers 'size' twice"),
+        (("--set", "size=many"), "--set size: "),
+        (("--set", "size=0"), "--set size: too small"),
+        (("--set", "colour=red"), "the template has no such question"),
+        (("--template", "nowhere"), "there is no folder nowhere"),
+        (("--template", "gindock", "--to", "current"), "--to current"),
+        (("--template", "gindock", "--to", "0.0.7"), "has no such version"),
+    ],
+)
+def test_bad_input_is_refused(arguments: tuple[str, ...], message: str, case: Case) -> None:
+    asked = "size: {type: int, default: 1, validator: '{% if size < 1 %}too small{% endif %}'}"
+    case.releases(*questions(asked, asked))
+    before = read(case.project)
+    done = gindock("update", *arguments, cwd=case.project)
+    assert done.code == 2, done
+    assert message in done.stderr
+    assert read(case.project) == before
+    assert case.git("status", "--porcelain", "--ignored") == ""
+
+
+def test_an_answer_is_changed_without_another_version(case: Case) -> None:
+    asked = "size: {type: int, default: 1}"
+    case.releases(*questions(asked, asked))
+    assert gindock("update", "--to", "current", "--set", "size=2", cwd=case.project).code == 0
+    text = (case.project / ".copier-answers.yml").read_text()
+    assert "size: 2\n" in text
+    assert "_commit: v1.0.0\n" in text
+    again = gindock("update", "--abort", cwd=case.project)
+    assert (again.code, again.stdout) == (0, "The update is undone.\n")
+    assert case.git("status", "--porcelain", "--ignored") == ""
+
+
+def test_an_answer_that_is_refused_now_is_named(case: Case) -> None:
+    case.releases(
+        *questions(
+            "size: {type: int, default: 1}",
+            "size: {type: int, default: 5, validator: '{% if size < 3 %}too small{% endif %}'}",
+        )
+    )
+    done = gindock("update", cwd=case.project)
+    assert done.code == 0
+    assert "  answer     size: 1 is now 5\n" in done.stdout
+
+
+def test_an_edit_after_an_update_keeps_abort_from_undoing_it(case: Case) -> None:
+    case.releases()
+    assert gindock("update", cwd=case.project).code == 0
+    (case.project / "a.txt").write_text("mine since\n")
+    done = gindock("update", "--abort", cwd=case.project)
+    assert done.code == 1
+    assert "changed since\n  a.txt\n" in done.stderr
+    assert (case.project / "a.txt").read_text() == "mine since\n"
+    case.git("commit", "-qam", "Mine")
+    assert gindock("update", "--abort", cwd=case.project).stdout == "There is no update to undo.\n"
+
+
+def test_without_news_nothing_is_rendered_or_loaded(case: Case) -> None:
+    case.releases()
+    assert gindock("update", "--commit", cwd=case.project).code == 0
+    # Copier would refuse to render with these settings.
+    (case.folder / "settings.yml").write_text("'")
+    env = {**os.environ, "COPIER_SETTINGS_PATH": str(case.folder / "settings.yml")}
+    probe = (
+        "import sys\n"
+        "from gindock.cli import main\n"
+        "sys.argv[1:] = ['update']\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print(sorted({'copier', 'jinja2', 'questionary', 'rich'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=case.project, env=env, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "Already at v2.0.0.\n[]\n"), done.stderr
+
+
+def test_ctrl_c_at_a_new_question_changes_nothing(case: Case) -> None:
+    case.releases(*questions("", "size: {type: int, default: 1}"))
+    with Terminal("update", cwd=case.project) as terminal:
+        terminal.wait_for("size")
+        terminal.interrupt()
+        assert terminal.exit_code() == 130
+        assert "Interrupted." in terminal.screen
+    assert case.git("status", "--porcelain", "--ignored") == ""
+
+
+@pytest.fixture
+def fleet(case: Case) -> Path:
+    """A folder of projects: one untouched, one with a conflict, one dirty, and two of a monorepo."""
+    case.releases()
+    folder = case.folder / "src"
+    for name in ("clean", "conflict", "team/dirty"):
+        shutil.copytree(case.project, folder / name)
+    (folder / "conflict" / "a.txt").write_text(AGAINST)
+    run(["git", "commit", "-qam", "Mine"], folder / "conflict")
+    (folder / "team" / "dirty" / "a.txt").write_text(MINE)
+    for name in ("one", "two"):
+        shutil.copytree(case.project, folder / "mono" / name, ignore=shutil.ignore_patterns(".git"))
+    run(["git", "init", "-q"], folder / "mono")
+    run(["git", "add", "--all"], folder / "mono")
+    run(["git", "commit", "-qm", "Both"], folder / "mono")
+    (folder / "notes").mkdir()
+    return folder
+
+
+def test_a_folder_of_projects_is_updated_and_one_failure_stops_no_other(fleet: Path) -> None:
+    done = gindock("update", "src", "nowhere", cwd=fleet.parent)
+    assert (done.code, done.stderr) == (1, "")
+    rows = [" ".join(row.split()) for row in done.stdout.splitlines()]
+    assert rows == [
+        "project version outcome",
+        "src/clean v1.0.0 to v2.0.0 updated, 2 files",
+        "src/conflict v1.0.0 to v2.0.0 conflicts in a.txt",
+        "src/mono/one v1.0.0 to v2.0.0 updated, 2 files",
+        "src/mono/two v1.0.0 to v2.0.0 updated, 2 files",
+        f"src/team/dirty failed: {fleet}/team/dirty has uncommitted changes; commit or stash them first, or, if they are those of an update, go back with `gindock update --abort`",
+        f"nowhere failed: there is no folder {fleet.parent}/nowhere",
+    ]
+    assert (fleet / "mono" / "two" / "a.txt").read_text() == FIXED
+    assert (fleet / "team" / "dirty" / "a.txt").read_text() == MINE
+    undone = gindock("update", "src/clean", "src/mono", "--abort", cwd=fleet.parent)
+    assert undone.stdout == (
+        "src/clean: The update is undone.\nsrc/mono/one: The update is undone.\n"
+        "src/mono/two: The update is undone.\n"
+    )
+    for name in ("clean", "mono"):
+        assert run(["git", "status", "--porcelain"], fleet / name).stdout == ""
+
+
+def test_many_projects_as_json(fleet: Path) -> None:
+    shutil.rmtree(fleet / "team")
+    done = gindock("update", "src/clean", "src/conflict", "--json", "--commit", cwd=fleet.parent)
+    result = json.loads(done.stdout)
+    assert done.code == result["exit_code"] == 3
+    clean, conflict = result["projects"]
+    assert (clean["directory"], clean["exit_code"]) == (str(fleet / "clean"), 0)
+    assert (
+        clean["commit"]
+        == run(["git", "rev-parse", "--short", "HEAD"], fleet / "clean").stdout.strip()
+    )
+    assert (conflict["exit_code"], conflict["commit"]) == (3, None)
+    again = gindock("update", "src/clean", "src/mono", "--commit", cwd=fleet.parent)
+    assert again.code == 0
+    assert "nothing new" in again.stdout
+    assert run(["git", "log", "--oneline"], fleet / "mono").stdout.count("Update the template") == 2
+
+
+def test_progress_is_seen_on_a_terminal(fleet: Path) -> None:
+    with Terminal("update", "src", cwd=fleet.parent) as terminal:
+        terminal.wait_for("Updating")
+        assert terminal.exit_code() == 1
+        assert "src/mono/two" in terminal.screen
