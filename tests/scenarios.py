@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 import shutil
@@ -40,12 +39,18 @@ FILES, FIXED_FILES = {"a.txt": TEXT}, {"a.txt": FIXED}
 #: An edit that meets the fix.
 AGAINST = TEXT.replace("seven", "seven, mine")
 
+#: A line for a file in gindock's summary: what happened to it, its path, and perhaps a note.
+_LISTED = re.compile(
+    r"^  (added|updated|removed|merged|conflict|kept)(?: yours)? +(.+?)(?: \(.*\))?$", re.MULTILINE
+)
+
 _ABOVE = TEXT.removesuffix("seven\n")
 
 
 def conflict(yours: str, theirs: str, *, above: str = _ABOVE, base: str = "seven\n") -> str:
     """Return what gindock leaves of a text in which the user and the template meet."""
-    return f"{above}<<<<<<< yours\n{yours}|||||||\n{base}=======\n{theirs}>>>>>>> template-v2.0.0\n"
+    base = f"||||||| template-v1.0.0\n{base}"
+    return f"{above}<<<<<<< yours\n{yours}{base}=======\n{theirs}>>>>>>> template-v2.0.0\n"
 
 
 def rejected(yours: str, theirs: str, *, above: str = _ABOVE) -> str:
@@ -78,7 +83,11 @@ def refused(says: str, code: int = 1) -> Left:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the page; words with "lost" mean that a line of the user's is nowhere any more."""
+    """A row of the page.
+
+    That the words "lost", "refused", "traceback", "conflict" and "exit 3" are right is tested; a
+    line of the user's is lost that is nowhere in the project any more.
+    """
 
     group: str
     words: Mapping[Tool, str]
@@ -101,9 +110,11 @@ class Case:
         self.tool = tool
         self.project = folder / "project"
         self.folder = folder
+        self.env: dict[str, str] = {}
         self._words = words
         self.way_back: tuple[str, ...] = ("reset", "--hard", "--quiet")
         self._before: tuple[str, Files] | None = None
+        self._seen: dict[str, bool] = {}
 
     def releases(
         self,
@@ -126,7 +137,11 @@ class Case:
     def git(self, *arguments: str | Path) -> str:
         """Return what git prints in the project."""
         done = subprocess.run(
-            ["git", *arguments], cwd=self.project, capture_output=True, check=True
+            ["git", *arguments],
+            cwd=self.project,
+            env={**os.environ, **self.env},
+            capture_output=True,
+            check=True,
         )
         return os.fsdecode(done.stdout)
 
@@ -149,10 +164,10 @@ class Case:
         *,
         options: Mapping[Tool, tuple[str, ...]] | None = None,
         to: str = "v2.0.0",
-    ) -> str:
-        """Update the project; return what is on the screen when exactly what is expected is left."""
+    ) -> None:
+        """Update the project; exactly what is expected is left."""
         expected = copier if self.tool == "copier" else gindock
-        before, state = read(self.project), self._state()
+        before, state = read(self.project), () if expected.updated else self._state()
         self._before = None
         head = self._head()
         code, screen = self.run(*(options or {}).get(self.tool, ()))
@@ -167,21 +182,26 @@ class Case:
         else:
             assert f"_commit: {to}" in after[ANSWERS].splitlines()
             self._check_index(expected)
-        if self.tool == "gindock" and expected.updated and expected.changes is not None:
-            found = {f["path"]: f["change"] for f in json.loads(screen)["files"]}
-            found.pop(ANSWERS, None)
-            assert found == expected.changes, found
+        if self.tool == "gindock" and expected.changes is not None:
+            listed = {path: change for change, path in _LISTED.findall(screen)}
+            listed.pop(ANSWERS, None)
+            assert listed == expected.changes, screen
+        self._seen = {
+            "lost": bool(self._lost(before, after)),
+            "refused": not expected.updated and "Traceback" not in screen,
+            "traceback": "Traceback" in screen,
+            "conflict": expected.updated and bool(self._unmerged()),
+            "exit 3": code == 3,
+        }
+        if self.tool == "gindock" and expected.updated:
             self._before = head, before
-        lost = self._lost(before, after)
-        assert bool(lost) == ("lost" in self._words), lost
-        return screen
 
     def run(self, *options: str) -> tuple[int, str]:
         """Run the tool as a script would; return its exit code and what it printed."""
-        asked = ["--defaults", *(["--json"] if self.tool == "gindock" else []), *options]
         done = subprocess.run(
-            [SCRIPTS / self.tool, "update", *asked],
+            [SCRIPTS / self.tool, "update", "--defaults", *options],
             cwd=self.project,
+            env={**os.environ, **self.env},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=60,
@@ -191,9 +211,10 @@ class Case:
         assert self.tool == "copier" or "Traceback" not in screen, screen
         return done.returncode, screen
 
-    def check_the_way_back(self) -> None:
-        """After the `way_back`, everything is as it was before the last update."""
-        if self.tool == "gindock" and self._before and self._before[0] == self._head():
+    def check_the_end(self) -> None:
+        """The words are right, and after the `way_back` all is as it was before the last update."""
+        assert {word: word in self._words for word in self._seen} == self._seen
+        if self._before and self._before[0] == self._head():
             self.git(*self.way_back)
             assert read(self.project) == self._before[1]
 
@@ -201,22 +222,23 @@ class Case:
         return self.git("rev-parse", "HEAD") if (self.project / ".git").exists() else ""
 
     def _check_index(self, expected: Left) -> None:
-        unmerged = {line.split("\t")[1] for line in self.git("ls-files", "-uz").split("\0") if line}
+        unmerged = self._unmerged()
         changes = expected.changes or {}
         conflicts = {path for path, change in changes.items() if change == "conflict"}
         assert unmerged == conflicts | set(expected.unmerged), unmerged
-        staged = set(
-            self.git("diff", "--cached", "--relative", "--name-only", "--no-renames", "-z").split(
-                "\0"
-            )
-        )
-        pending = set(self.git("diff", "--relative", "--name-only", "-z").split("\0"))
-        other = set(self.git("ls-files", "--others", "--exclude-standard", "-z").split("\0"))
         if self.tool == "gindock":
-            assert pending - {""} == unmerged, pending
-            assert not other & set(changes), other
+            assert self._paths("diff", "--relative", "--name-only") == unmerged
+            written = {path for path, change in changes.items() if change != "kept"}
+            assert not self._paths("ls-files", "--others") & written
         else:
-            assert staged - {""} == unmerged | set(expected.staged), staged
+            staged = self._paths("diff", "--cached", "--name-only", "--no-renames", "--relative")
+            assert staged == unmerged | set(expected.staged), staged
+
+    def _paths(self, *arguments: str) -> set[str]:
+        return {path for path in self.git(*arguments, "-z").split("\0") if path}
+
+    def _unmerged(self) -> set[str]:
+        return {entry.split("\t")[1] for entry in self._paths("ls-files", "--unmerged")}
 
     def _state(self) -> tuple[str, ...]:
         answers = self.project / ANSWERS
@@ -274,8 +296,7 @@ def read(folder: Path) -> dict[str, str]:
             else:
                 mark = EXECUTABLE if path.stat().st_mode & 0o100 else ""
                 text = mark + os.fsdecode(path.read_bytes())
-            # What the base of a conflict is called is of no use to anybody.
-            found[str(path.relative_to(folder))] = re.sub(r"(?m)^\|{7} [^\r\n]*", "|||||||", text)
+            found[str(path.relative_to(folder))] = text
     return found
 
 
@@ -327,7 +348,7 @@ INTRODUCTION = """\
 
 Written by `make scenarios`; every row is a test in `tests/test_update_scenarios.py`, run with plain
 `copier update --defaults` and with `gindock update --defaults`. Lost means that a line of the user's
-is nowhere in the project any more, and nothing said so.
+is nowhere in the project's folder any more; what was committed is still in git.
 """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -120,16 +119,14 @@ def options(answered: dict[str, list[str]]) -> list[str]:
     ]
 
 
-def answered_again(project: Path, answered: dict[str, list[str]]) -> None:
+def answered_again(project: Path, answered: dict[str, list[str]]) -> Outcome:
     """Answer again, at the same version."""
-    scripts = releases.installed(NEXT)
-    data = [
-        # Of one choice, or of several.
-        f"--data={key.replace('-', '_')}={values[0] if key == 'base-image' else json.dumps(values)}"
+    given = [
+        f"--set={key.replace('-', '_')}={','.join(values) or 'none'}"
         for key, values in answered.items()
     ]
-    done = offline(scripts / "copier", "update", "--defaults", *data, cwd=project, path=scripts)
-    assert done.code == 0, done.stderr
+    command = (releases.installed(NEXT) / "gindock", "update", "--to", "current", "--commit")
+    return offline(*command, *given, cwd=project)
 
 
 @pytest.mark.parametrize(
@@ -165,22 +162,34 @@ def test_answering_again_switches_there_and_back(
         with (project / name).open("a") as file:
             file.write(text)
     for name, answered in (("other", other), ("one", one)):
-        git(project, "add", "--all")
-        git(project, "commit", "-qm", "Mine")
-        answered_again(project, answered)
+        if git(project, "status", "--porcelain"):
+            git(project, "add", "--all")
+            git(project, "commit", "-qm", "Mine")
+        assert answered_again(project, answered).code == 0
         assert tree(project) == expected[name] | {
             path: expected[name].get(path, "") + text for path, text in mine.items()
         }
 
 
-def test_what_leaves_with_an_edit_is_still_in_git(tmp_path: Path) -> None:
+def test_what_leaves_with_an_edit_is_a_conflict(tmp_path: Path) -> None:
     project = created(NEXT, tmp_path, "--deploy", "compose")
     with (project / "compose.yaml").open("a") as file:
         file.write("# mine\n")
     git(project, "commit", "-qam", "Mine")
-    answered_again(project, {"deploy": ["kubernetes"]})
-    assert not (project / "compose.yaml").exists()
-    assert git(project, "show", "HEAD:compose.yaml").endswith("# mine")
+    done = answered_again(project, {"deploy": ["kubernetes"]})
+    assert done.code == 3
+    assert "  conflict   compose.yaml (the template removed it, you changed it)\n" in done.stdout
+    assert (project / "compose.yaml").read_text().endswith("# mine\n")
+    assert (project / "deploy" / "kubernetes").is_dir()
+
+
+def test_the_news_of_the_releases_in_between_are_shown(tmp_path: Path) -> None:
+    project = created("0.3.0", tmp_path)
+    done = offline(releases.installed(NEXT) / "gindock", "update", "-y", cwd=project)
+    assert done.code == 0, done.stderr
+    news = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("## ")]
+    assert news[-2:] == ["0.5.0", "0.4.0"]
+    assert "runs `scripts/rollout.sh`" in done.stdout
 
 
 @pytest.mark.parametrize("version", LANDED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Container, Mapping
 from pathlib import Path
@@ -45,7 +46,8 @@ def check_installed() -> None:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment, free of another git's repository, with `extra` added."""
     env = {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}
-    return {**env, "LC_ALL": "C", **(extra or {})}
+    # No command that only looks may leave an `index.lock` behind when it is killed.
+    return {**env, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
 
 
 def git(
@@ -59,6 +61,7 @@ def git(
 
     Raises:
         GitError: git is missing or failed.
+        KeyboardInterrupt: Ctrl-C has reached git first.
 
     """
     try:
@@ -74,6 +77,8 @@ def git(
         if error.filename != "git":
             raise
         raise GitError(_MISSING) from None
+    if done.returncode == -signal.SIGINT:
+        raise KeyboardInterrupt
     if done.returncode not in accept:
         words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
         name = next(str(a) for a in arguments if not str(a).startswith("-") and "=" not in str(a))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gindock.errors import UserError
-from gindock.git import git, line
+from gindock.git import GitError, git, line
 
 _NOTHING = ("0", "")
 _ABSENT = "000000"
@@ -40,31 +40,50 @@ class Repository:
     objects: Path
     index: Path
 
+    object_format: str
+    """What its ids are made by: sha1 or sha256."""
+
     @classmethod
-    def around(cls, project: Path) -> Repository:
-        """The repository of `project`.
+    def find(cls, project: Path) -> Repository | None:
+        """The repository of `project`, whatever state it is in; None where it is in none.
 
         Raises:
-            UserError: it is in none, or git is too old.
+            GitError: git does not want to say, for example because another user owns it.
+
+        """
+        asked = (
+            "--show-object-format", "--show-prefix", "--show-toplevel", "--absolute-git-dir",
+            "--git-path", "objects", "--git-path", "index",
+        )  # fmt: skip
+        try:
+            said = git("rev-parse", "--path-format=absolute", *asked, folder=project)
+        except GitError as error:
+            if "not a git repository" in str(error) or "must be run in a work tree" in str(error):
+                return None
+            raise
+        object_format, prefix, *places = os.fsdecode(said).split("\n")
+        top, git_dir, objects, index = map(Path, places[:4])
+        return cls(project, top, prefix, git_dir, objects, index, object_format)
+
+    @classmethod
+    def around(cls, project: Path) -> Repository:
+        """The repository of `project`, fit for an update.
+
+        Raises:
+            UserError: there is none, it has no commit, or git is too old.
 
         """
         version = line("version", folder=project) or ""
-        numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
-        if numbers < _OLDEST_GIT:
+        if tuple(map(int, re.findall(r"\d+", version)[:2])) < _OLDEST_GIT:
             raise UserError(f"{version} is too old for an update; install git 2.38 or newer")
-        if line("rev-parse", "--is-inside-work-tree", folder=project) != "true":
+        found = cls.find(project)
+        if found is None:
             raise UserError(
                 f"{project} is not in git, which an update needs; run `git init` and commit first"
             )
         if line("rev-parse", "--verify", "--quiet", "HEAD^{commit}", folder=project) is None:
             raise UserError(f"{project} has no commit yet, which an update needs; commit it first")
-        asked = ("--show-toplevel", "--absolute-git-dir", "--git-path objects", "--git-path index")
-        top, git_dir, objects, index = (
-            line("rev-parse", "--path-format=absolute", *option.split(), folder=project) or ""
-            for option in asked
-        )
-        prefix = line("rev-parse", "--show-prefix", folder=project) or ""
-        return cls(project, Path(top), prefix, Path(git_dir), Path(objects), Path(index))
+        return found
 
     def git(
         self,
@@ -136,9 +155,9 @@ class Merge:
         self._repository = repository
         self._git_dir = scratch / "merge.git"
         self._indexes = 0
-        hash_name = line("rev-parse", "--show-object-format", folder=repository.project)
-        init = ("init", "--quiet", "--bare", "--template=", f"--object-format={hash_name}")
-        git(*init, self._git_dir, folder=scratch, env=self._clean())
+        init = ("init", "--quiet", "--bare", "--template=")
+        object_format = f"--object-format={repository.object_format}"
+        git(*init, object_format, self._git_dir, folder=scratch, env=self._clean())
         store = {
             "GIT_OBJECT_DIRECTORY": str(repository.objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
@@ -160,7 +179,8 @@ class Merge:
         prefix = self._repository.prefix
         ours = self._repository.entries("HEAD")
         base, theirs = self._listed(before), self._listed(after)
-        self._adapt_line_endings(ours, (before, base), (after, theirs))
+        self._filter((before, base), (after, theirs))
+        self._adapt_line_endings(ours, base, theirs)
         commits = [self._commit(self._write_tree(ours, tree)) for tree in (base, theirs)]
         head = self._git("rev-parse", "HEAD^{tree}", project=True).decode().strip()
         yours, template = "yours", labels[1]
@@ -234,9 +254,27 @@ class Merge:
     def _stored(self, content: bytes) -> str:
         return self._git("hash-object", "-w", "--stdin", stdin=content).decode().strip()
 
-    def _adapt_line_endings(self, ours: Tree, *renders: tuple[Path, dict[str, Entry]]) -> None:
+    def _filter(self, *renders: tuple[Path, dict[str, Entry]]) -> None:
+        """Store what the project has a filter for (Git LFS, encryption) as it stores it."""
+        paths = {path for _, listed in renders for path in listed}
+        names = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        said = self._repository.git("check-attr", "-z", "--stdin", "filter", stdin=names)
+        fields = said.split(b"\0")
+        for path, value in zip(map(os.fsdecode, fields[::3]), fields[2::3], strict=False):
+            if value in (b"unspecified", b"unset"):
+                continue
+            for render, listed in renders:
+                if listed.get(path, _NOTHING)[0].startswith("100"):
+                    file = render / path.removeprefix(self._repository.prefix)
+                    stored = self._repository.git(
+                        "hash-object", "-w", f"--path={path}", "--stdin",
+                        stdin=file.read_bytes(), env=self.environment,
+                    )  # fmt: skip
+                    listed[path] = (listed[path][0], stored.decode().strip())
+
+    def _adapt_line_endings(self, ours: Tree, *renders: dict[str, Entry]) -> None:
         """Give the renders of a file CRLF where the user has committed it so throughout."""
-        base = renders[0][1]
+        base = renders[0]
         differing = [p for p in base if p in ours and ours[p][1] != base[p][1]]
         crlf = {
             path
@@ -245,7 +283,7 @@ class Merge:
             and content.count(b"\n") == content.count(b"\r\n")
             and b"\0" not in content
         }
-        for _, listed in renders:
+        for listed in renders:
             wanted = {path: listed[path] for path in crlf if path in listed}
             for path, content in self._contents(wanted).items():
                 if b"\r" not in content and b"\0" not in content:

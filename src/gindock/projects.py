@@ -120,6 +120,7 @@ def _attend() -> None:
     """Make this process one that its parent ends, and nothing else but that."""
     # Ctrl-C reaches every process of the terminal; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["GIT_TERMINAL_PROMPT"] = "0"  # Nor may several ask for a password at once.
     parent = parent_process()
     if parent is not None:
         # A worker does not notice that its parent was killed, and would wait for ever.

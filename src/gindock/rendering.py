@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import sys
 import sysconfig
 import tempfile
@@ -110,15 +111,9 @@ def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
 
     """
     with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
-        questionnaire = Path(folder, "questionnaire")
-        questionnaire.mkdir()
-        shutil.copy(source.questions_file(), questionnaire)
-        (questionnaire / "template").mkdir()
-        answers_template = source.questions_file().parent / "template" / _ANSWERS_TEMPLATE
-        shutil.copy(answers_template, questionnaire / "template")
         with _copier():
             copier.run_copy(
-                str(questionnaire),
+                questionnaire(Path(folder)).url,
                 Path(folder, "answers"),
                 data=dict(data),
                 defaults=True,
@@ -126,6 +121,15 @@ def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
                 quiet=True,
             )
         return answers.recorded(Path(folder, "answers"))
+
+
+def questionnaire(folder: Path) -> Source:
+    """A template in `folder` that asks what gindock's own asks, and renders the answers alone."""
+    template = folder / "questionnaire" / "template"
+    template.mkdir(parents=True)
+    shutil.copy(source.questions_file(), template.parent)
+    shutil.copy(source.questions_file().parent / "template" / _ANSWERS_TEMPLATE, template)
+    return Source(str(template.parent))
 
 
 def rerender(
@@ -156,7 +160,13 @@ def rerender(
         yaml.safe_dump({**given, **source_entries}, allow_unicode=True), encoding="utf-8"
     )
     settings = _settings()
-    with _copier(own=template.embedded), _nobody_to_ask() if defaults else nullcontext():
+    # The folder may lie within a repository, whose index Copier would change.
+    ceilings = [str(folder.parent.resolve()), os.environ.get("GIT_CEILING_DIRECTORIES", "")]
+    with (
+        _copier(own=template.embedded),
+        local.env(GIT_CEILING_DIRECTORIES=os.pathsep.join(filter(None, ceilings))),
+        _nobody_to_ask() if defaults else nullcontext(),
+    ):
         _again_after_a_race(
             copier.run_recopy,
             folder,
@@ -224,6 +234,8 @@ def _copier(*, own: bool = True) -> Iterator[None]:
                 f"{features} gindock runs no template's own commands; use `copier copy --trust`"
             ) from None
         except ProcessExecutionError as error:
+            if error.retcode == -signal.SIGINT:  # Ctrl-C has reached git first.
+                raise KeyboardInterrupt from None
             raise _git_failure(error, own=own) from error
         except UserMessageError as error:
             raise UserError(str(error)) from error
@@ -313,12 +325,3 @@ def _helper_folders() -> list[str]:
         for folder in dict.fromkeys(folders)
         if shutil.which("git-remote-gindock", path=folder)
     ]
-
-
-def questionnaire(folder: Path) -> Source:
-    """A template in `folder` that asks what gindock's own asks, and renders the answers alone."""
-    template = folder / "questionnaire" / "template"
-    template.mkdir(parents=True)
-    shutil.copy(source.questions_file(), template.parent)
-    shutil.copy(source.questions_file().parent / "template" / _ANSWERS_TEMPLATE, template)
-    return Source(str(template.parent))

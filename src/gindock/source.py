@@ -185,6 +185,12 @@ def known(tag: str) -> bool:
     return True
 
 
+def cache_folder() -> Path:
+    """Where gindock keeps what it can make again."""
+    named = os.environ.get("GINDOCK_CACHE_DIR")
+    return Path(named or platformdirs.user_cache_path("gindock", appauthor=False))
+
+
 def repository() -> Path:
     """A bare git repository with the template's history, made once and kept in the user's cache.
 
@@ -209,10 +215,7 @@ def _checkout() -> Path:
 
 
 def _cached(key: str, write: Callable[[Path], None]) -> Path:
-    cache = Path(
-        os.environ.get("GINDOCK_CACHE_DIR")
-        or platformdirs.user_cache_path("gindock", appauthor=False)
-    )
+    cache = cache_folder()
     kept = cache / f"template-{key}.git"
     if kept.is_dir():
         return kept

@@ -20,11 +20,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
-import platformdirs
-
 from gindock import answers, source
 from gindock.errors import BadInputError, ExitCode, UserError
-from gindock.git import GitError, check_installed, git
+from gindock.git import check_installed, git
 from gindock.merging import Repository
 from gindock.source import Source
 from gindock.worktree import State
@@ -191,10 +189,9 @@ class _WorkTree:
     @classmethod
     def read(cls, project: Path) -> _WorkTree:
         """Ask git; a project outside of it has no tracked files."""
-        around = _repository(project)
-        if around is None:
+        repository = Repository.find(project)
+        if repository is None:
             return cls(project, "", "sha1", {}, {}, ["not in git"])
-        repository, object_format = around
         tracked = {}
         for entry, path in _entries(git("ls-files", "--stage", "-z", folder=project)):
             mode, identity, _ = entry.split()
@@ -227,7 +224,9 @@ class _WorkTree:
         elif changes:
             notes.append("uncommitted changes")
         unmodified = {path: entry for path, entry in tracked.items() if path not in modified}
-        return cls(project, repository.prefix, object_format, unmodified, modified, notes)
+        return cls(
+            project, repository.prefix, repository.object_format, unmodified, modified, notes
+        )
 
     def drift(self, files: Listing) -> Drift:
         """How the project differs from `files`; what these do not name is the user's own."""
@@ -389,7 +388,7 @@ class _Origin:
 
     def _key(self, template: Source) -> list[Any]:
         about = [template.url, template.ref, self.project.name, str(self.answers_file)]
-        return [*about, _asked(self.recorded), *map(metadata.version, ("copier", "gindock"))]
+        return [*about, _asked(self.recorded), metadata.version("copier")]
 
 
 def _asked(recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -400,7 +399,7 @@ def _asked(recorded: Mapping[str, Any]) -> dict[str, Any]:
 def _cached(key: list[Any], make: Callable[[], Any], read: Callable[[Any], _Read]) -> _Read:
     """What `make` makes, as `read` reads it; kept in the user's cache, if that can be written."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
-    file = _cache_folder() / f"status-{digest[:32]}.json"
+    file = source.cache_folder() / f"status-{digest[:32]}.json"
     # A broken file is made anew.
     with suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
         return read(json.loads(file.read_text(encoding="utf-8")))
@@ -413,28 +412,6 @@ def _cached(key: list[Any], make: Callable[[], Any], read: Callable[[Any], _Read
             json.dump(made, beside)
         Path(beside.name).replace(file)
     return read(made)
-
-
-def _cache_folder() -> Path:
-    named = os.environ.get("GINDOCK_CACHE_DIR")
-    return Path(named or platformdirs.user_cache_path("gindock", appauthor=False))
-
-
-def _repository(project: Path) -> tuple[Repository, str] | None:
-    """The repository around `project`, whatever state it is in, and its object format."""
-    asked = (
-        "--show-object-format", "--show-prefix", "--show-toplevel", "--absolute-git-dir",
-        "--git-path", "objects", "--git-path", "index",
-    )  # fmt: skip
-    try:
-        said = git("rev-parse", "--path-format=absolute", *asked, folder=project)
-    except GitError as error:
-        if "not a git repository" in str(error) or "must be run in a work tree" in str(error):
-            return None
-        raise
-    object_format, prefix, *places = os.fsdecode(said).split("\n")
-    top, git_dir, objects, index = map(Path, places[:4])
-    return Repository(project, top, prefix, git_dir, objects, index), object_format
 
 
 def _fields(listing: bytes) -> list[str]:
