@@ -2,7 +2,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: help test test-cluster test-stack findings lint bench pins dist clean
+.PHONY: help test test-cluster test-stack findings scenarios lint bench pins dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test-stack: $(VENV)/.complete ## Let the Compose stack fail under load, and writ
 
 findings: $(VENV)/.complete ## Lint every manifest, and write docs/manifests.md
 	$(BIN)/python tests/findings.py
+
+scenarios: $(VENV)/.complete ## Write the table of update scenarios, docs/update-scenarios.md
+	$(BIN)/python tests/scenarios.py
 
 lint: $(VENV)/.complete ## Check format, style and types
 	$(BIN)/ruff format --check

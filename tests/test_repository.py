@@ -143,6 +143,7 @@ def test_make_help_lists_every_target() -> None:
         "test-cluster",
         "test-stack",
         "findings",
+        "scenarios",
         "lint",
         "bench",
         "pins",

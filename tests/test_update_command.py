@@ -204,6 +204,18 @@ def test_an_edit_after_an_update_keeps_abort_from_undoing_it(case: Case) -> None
     assert gindock("update", "--abort", cwd=case.project).stdout == "There is no update to undo.\n"
 
 
+def test_a_merge_in_progress_is_not_disturbed(case: Case) -> None:
+    case.releases()
+    case.git("checkout", "-q", "-b", "side")
+    case.edit({"mine.txt": "mine\n"})
+    case.git("checkout", "-q", "-")
+    case.git("merge", "--no-ff", "--no-commit", "-s", "ours", "side")
+    done = gindock("update", cwd=case.project)
+    assert done.code == 1
+    assert "in the middle of a merge; finish or abort it first" in done.stderr
+    assert (case.project / ".git" / "MERGE_HEAD").exists()
+
+
 def test_without_news_nothing_is_rendered_or_loaded(case: Case) -> None:
     case.releases()
     assert gindock("update", "--commit", cwd=case.project).code == 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 try:
     import fcntl
@@ -39,14 +41,30 @@ def lock_folder(folder: Path) -> int | None:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold off Ctrl-C and the other polite signals, for as long as moving or removing takes."""
+def undisturbed() -> Iterator[list[int]]:
+    """Hold off Ctrl-C and the other polite signals, for as long as moving or removing takes.
+
+    Those that come are in the list that it yields, and have no other effect; the processes that
+    are started meanwhile do get them.
+    """
+    noted: list[int] = []
     before = {}
     if threading.current_thread() is threading.main_thread():
         numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers if number}
+        before = {
+            number: signal.signal(number, lambda number, _: noted.append(number))
+            for number in numbers
+            if number and signal.getsignal(number) is not signal.SIG_IGN
+        }
     try:
-        yield
+        yield noted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave(number: int) -> NoReturn:
+    """End as the signal `number` asks for: by an exception, so that everything is cleared."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)

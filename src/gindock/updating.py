@@ -159,6 +159,7 @@ class _Run:
         self._repository = repository
         self._scratch = scratch
         self._project = repository.project
+        self._check_no_other_work()
         self._check_clean()
         url, before, self._recorded = answers.origin(self._project)
         file = answers.find(self._project)
@@ -257,6 +258,14 @@ class _Run:
                 f"{self._project} has uncommitted changes; commit or stash them first, or, if "
                 "they are those of an update, go back with `gindock update --abort`"
             )
+
+    def _check_no_other_work(self) -> None:
+        for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"):
+            if (self._repository.git_dir / name).exists():
+                raise UserError(
+                    f"{self._project} is in the middle of a {name[:-5].lower().replace('_', '-')}; "
+                    "finish or abort it first"
+                )
 
     def _check_committed(self, path: str) -> None:
         if path not in self._repository.entries("HEAD"):

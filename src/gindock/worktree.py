@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from gindock.errors import UserError
 from gindock.git import GitError
-from gindock.guard import lock_folder, undisturbed
+from gindock.guard import leave, lock_folder, undisturbed
 from gindock.merging import Change, Merged, Repository, index_info
 
 Phase = Literal["rendering", "merging", "writing", "done"]
@@ -161,17 +161,22 @@ class State:
         private = self.folder / "index"
         for left in (private, self.folder / "index.lock"):
             left.unlink(missing_ok=True)
-        with undisturbed():
+        with undisturbed() as signals:
             self.write(note)
             try:
                 shutil.copy(self.repository.index, private)
                 self._write(merged, private)
+                if signals:
+                    leave(signals[0])
                 note.new_index = _digest(self.repository, private)
                 self.write(note)
                 self._replace_index(private, index)
             except BaseException:
                 self._roll_back(note)
                 self.forget()
+                # Git gets a signal, too, and fails of it.
+                if signals:
+                    leave(signals[0])
                 raise
             note.phase = "done"
             self.write(note)

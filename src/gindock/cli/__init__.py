@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import FrameType
-from typing import NoReturn
 
 import typer
 
@@ -14,6 +12,7 @@ from gindock.cli import new, status, update
 from gindock.cli.output import print_version
 from gindock.errors import ExitCode
 from gindock.git import REPOSITORY_VARIABLES
+from gindock.guard import leave
 
 app = typer.Typer(
     name="gindock",
@@ -50,13 +49,8 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
-            signal.signal(number, _leave)
+            signal.signal(number, lambda number, _: leave(number))
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-
-
-def _leave(number: int, _: FrameType | None) -> NoReturn:
-    # As an exception, so that the staging folder is removed on the way out.
-    sys.exit(128 + number)
