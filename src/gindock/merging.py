@@ -181,11 +181,12 @@ class Merge:
         base, theirs = self._listed(before), self._listed(after)
         self._filter((before, base), (after, theirs))
         self._adapt_line_endings(ours, base, theirs)
-        commits = [self._commit(self._write_tree(ours, tree)) for tree in (base, theirs)]
+        old, new = (self._write_tree(ours, files) for files in (base, theirs))
         head = self._git("rev-parse", "HEAD^{tree}", project=True).decode().strip()
+        ancestor = self._commit(old)
         yours, template = "yours", labels[1]
-        self._name(yours, self._commit(head, commits[0]))
-        self._name(template, self._commit(self._tree_of(commits[1]), commits[0]))
+        self._name(yours, self._commit(head, ancestor))
+        self._name(template, self._commit(new, ancestor))
         tree, conflicts = self._merge_tree(yours, template)
         declined = {p for p, c in conflicts.items() if c.stages.keys() == {1, 3}}
         changes: dict[str, Entry] = dict.fromkeys(declined, _NOTHING)
@@ -193,7 +194,12 @@ class Merge:
         if answers in theirs:
             changes[answers] = theirs[answers]
         conflicts = {p: c for p, c in conflicts.items() if p not in changes}
-        changes |= self._named_base(tree, conflicts, commits[0], labels[0])
+        changes |= self._named_base(tree, conflicts, ancestor, labels[0])
+        for path, source in self._displaced(tree, conflicts, theirs, self._moved(old, new)).items():
+            if source in ours and ours[source] != base[source]:
+                changes[source] = ours[source]
+                reason = f"the template moved it to {path}, which you have"
+                conflicts[source] = Conflict({1: base[source], 2: ours[source]}, reason)
         if changes:
             tree = self._changed_tree(tree, changes)
         changes_made = self._changes(head, tree, conflicts)
@@ -223,6 +229,26 @@ class Merge:
         """The entries of `paths` in `tree`; those that are not there have none."""
         listing = _parsed(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
         return {path: listing.get(path, (_ABSENT, "")) for path in sorted(paths)}
+
+    def _displaced(
+        self, tree: str, conflicts: Mapping[str, Conflict], theirs: Tree, moved: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The files, by where the template has `moved` them, for which there was no place.
+
+        Of two files that both want a name and are no text, git keeps the user's in the work tree.
+        The other may hold edits of the user's, too, which came along with the template's move.
+        """
+        wanted = {
+            path: conflict.stages
+            for path, conflict in conflicts.items()
+            if path in moved and {2, 3} <= conflict.stages.keys()
+        }
+        held = self._held(tree, wanted) if wanted else {}
+        return {
+            path: moved[path]
+            for path, stages in wanted.items()
+            if held[path] == stages[2] and stages[3] != theirs.get(path)
+        }
 
     def _moved(self, before: str, after: str) -> dict[str, str]:
         renames = ("--find-renames", "--diff-filter=R", "--name-status", "-z")
@@ -324,9 +350,6 @@ class Merge:
     def _commit(self, tree: str, parent: str | None = None) -> str:
         parents = ["-p", parent] if parent else []
         return self._git("commit-tree", *parents, "-m", "gindock", tree).decode().strip()
-
-    def _tree_of(self, commit: str) -> str:
-        return self._git("rev-parse", f"{commit}^{{tree}}").decode().strip()
 
     def _name(self, label: str, commit: str) -> None:
         self._git("update-ref", f"refs/heads/{label}", commit)
