@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -81,10 +82,13 @@ def test_a_fix_arrives_and_edits_are_kept(tool: str, tmp_path: Path) -> None:
     check_edits(project, edits)
 
 
-@pytest.mark.parametrize("tool", ["copier", "gindock"])
 @pytest.mark.parametrize("version", LANDED)
-def test_every_earlier_release_updates_to_this_one(version: str, tool: str, tmp_path: Path) -> None:
-    project = created(version, tmp_path, "--datastores", "redis", "--base-image", "alpine")
+def test_plain_copier_updates_every_earlier_release_to_this_one(
+    version: str, tmp_path: Path
+) -> None:
+    """For `gindock update`, see test_update_releases.py."""
+    given = ("--datastores", "redis", "--base-image", "alpine")
+    project = created(version, tmp_path, *given)
     (project / "internal" / "api" / "mine.go").write_text(
         "package api\n\n// Mine is mine.\nconst Mine = 1\n"
     )
@@ -94,15 +98,12 @@ def test_every_earlier_release_updates_to_this_one(version: str, tool: str, tmp_
     git(project, "add", "--all")
     git(project, "commit", "-qm", "Mine")
     newer = releases.installed(NEXT)
-    done = offline(
-        newer / tool, "update", "--defaults", cwd=project, path=newer if tool == "copier" else None
-    )
+    done = offline(newer / "copier", "update", "--defaults", cwd=project, path=newer)
     assert done.code == 0, done.stderr
     assert answers(project)["_commit"] == f"v{NEXT}"
     assert "Call Tess." in (project / "README.md").read_text()
     (tmp_path / "fresh").mkdir()
-    fresh = created(NEXT, tmp_path / "fresh", "--datastores", "redis", "--base-image", "alpine")
-    expected = tree(fresh)
+    expected = tree(created(NEXT, tmp_path / "fresh", *given))
     found = tree(project)
     assert found.pop("internal/api/mine.go")
     found["README.md"] = found["README.md"].replace("\n## Runbook\n\nCall Tess.\n", "")
@@ -192,21 +193,30 @@ def test_the_news_of_the_releases_in_between_are_shown(tmp_path: Path) -> None:
     assert "runs `scripts/rollout.sh`" in done.stdout
 
 
-@pytest.mark.parametrize("version", LANDED)
-def test_an_updated_service_still_builds(version: str, tmp_path: Path) -> None:
-    project = created(version, tmp_path, "--datastores", "postgres", "--datastores", "redis")
-    git(project, "tag", "before")
-    done = offline(releases.installed(NEXT) / "gindock", "update", "-y", cwd=project)
-    assert done.code == 0, done.stderr
-    run(["go", "build", "./..."], project)
-    run(["go", "test", "./..."], project)
-
-
 def test_an_update_without_news_says_so(tmp_path: Path) -> None:
     project = created(NEXT, tmp_path)
     done = offline(releases.installed(NEXT) / "gindock", "update", cwd=project)
     assert (done.code, done.stdout) == (0, f"Already at v{NEXT}.\n")
     assert git(project, "status", "--porcelain") == ""
+
+
+def test_many_updates_at_once_do_not_meet(tmp_path: Path) -> None:
+    project = created(NEXT, tmp_path)
+    copies = [tmp_path / "all" / str(number) for number in range(4)]
+    for copy in copies:
+        shutil.copytree(project, copy)
+    # Copier's mirrors have not seen the newest release yet.
+    env = {**os.environ, "GINDOCK_CACHE_DIR": str(tmp_path / "cache")}
+    env.pop("COPIER_CACHE_DIR")
+    gindock_of = {
+        version: releases.installed(version) / "gindock" for version in (NEXT, AFTER_NEXT)
+    }
+    subprocess.run([gindock_of[NEXT], "status", *copies], env=env, check=True)
+    runs = [
+        subprocess.Popen([gindock_of[AFTER_NEXT], "update", copy, "-y"], env=env, stderr=-1)
+        for copy in copies
+    ]
+    assert [(run.communicate()[1], run.returncode) for run in runs] == [(b"", 0)] * len(copies)
 
 
 def test_a_conflict_is_named_and_exits_3(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import Terminal, gindock
 from scenarios import AGAINST, BOTH, FIXED, MINE, TEXT, Case, read
 from support import run
@@ -70,7 +71,7 @@ def test_diff_shows_what_would_change_and_writes_nothing(case: Case) -> None:
     assert done.code == 3
     assert "+<<<<<<< yours\n" in done.stdout
     assert "rename from c.txt\nrename to moved/c.txt\n" in done.stdout
-    assert done.stdout.endswith("From v1.0.0 to v2.0.0; nothing was written.\n")
+    assert done.stdout.endswith("with 1 conflict; nothing was written.\n")
     assert "\x1b[" not in done.stdout
     assert {p: p.read_bytes() for p in case.project.rglob("*") if p.is_file()} == before
     with Terminal("update", "--diff", cwd=case.project) as terminal:
@@ -127,7 +128,7 @@ def test_json_says_it_all(case: Case) -> None:
     }
     failed = gindock("update", "--json", cwd=case.project)
     assert failed.code == json.loads(failed.stdout)["exit_code"] == 1
-    assert "uncommitted changes" in json.loads(failed.stdout)["error"]
+    assert "have conflicts; resolve and commit them" in json.loads(failed.stdout)["error"]
 
 
 def test_it_goes_to_the_version_that_is_named(case: Case) -> None:
@@ -153,6 +154,9 @@ def test_it_goes_to_the_version_that_is_named(case: Case) -> None:
         (("--set", "size=0"), "--set size: too small"),
         (("--set", "colour=red"), "the template has no such question"),
         (("--template", "nowhere"), "there is no folder nowhere"),
+        (("--template", ""), "name a template"),
+        (("--diff", "--commit"), "choose one"),
+        (("--abort", "--set", "size=2"), "--abort goes with no other option"),
         (("--template", "gindock", "--to", "current"), "--to current"),
         (("--template", "gindock", "--to", "0.0.7"), "has no such version"),
     ],
@@ -190,6 +194,80 @@ def test_an_answer_that_is_refused_now_is_named(case: Case) -> None:
     done = gindock("update", cwd=case.project)
     assert done.code == 0
     assert "  answer     size: 1 is now 5\n" in done.stdout
+
+
+def test_a_commit_of_the_template_is_no_way_to_an_older_version(case: Case) -> None:
+    case.releases()
+    template = yaml.safe_load((case.project / ".copier-answers.yml").read_text())["_src_path"]
+    old = run(["git", "rev-parse", "v1.0.0"], Path(template)).stdout.strip()
+    assert gindock("update", "--commit", cwd=case.project).code == 0
+    done = gindock("update", "--to", old, cwd=case.project)
+    assert done.code == 2
+    assert "would be a downgrade from v2.0.0" in done.stderr
+    assert case.git("status", "--porcelain", "--ignored") == ""
+
+
+def test_a_version_may_be_named_without_its_v(case: Case) -> None:
+    case.releases()
+    assert gindock("update", "--to", "2.0.0", cwd=case.project).code == 0
+
+
+def test_a_secret_of_the_user_is_neither_shown_nor_stored(case: Case) -> None:
+    skipped = {"copier.yml": "_skip_if_exists: [.env]"}
+    case.releases({"a.txt": TEXT, **skipped}, {"a.txt": FIXED, ".env": "SECRET=\n", **skipped})
+    case.edit({".gitignore": ".env\n"})
+    (case.project / ".env").write_text("SECRET=hunter2\n")
+    stored = case.git("hash-object", ".env").strip()
+    shown = gindock("update", "--diff", cwd=case.project)
+    assert (shown.code, "hunter2" in shown.stdout) == (0, False)
+    assert gindock("update", cwd=case.project).code == 0
+    assert (case.project / ".env").read_text() == "SECRET=hunter2\n"
+    assert run(["git", "cat-file", "-e", stored], case.project, ok=False).returncode != 0
+
+
+def test_the_way_back_names_the_project_where_the_user_is_elsewhere(case: Case) -> None:
+    case.releases()
+    done = gindock("update", "project", cwd=case.folder)
+    assert "go back with `git -C project reset --hard`" in done.stdout
+
+
+def test_a_commit_made_meanwhile_is_not_lost(case: Case) -> None:
+    """A commit between the look at the project and the writing; a hook of git's makes it."""
+    case.releases()
+    bin_folder = case.folder / "bin"
+    bin_folder.mkdir()
+    git = shutil.which("git")
+    (bin_folder / "git").write_text(
+        f"""#!/bin/sh
+{git} "$@"
+code=$?
+case "$*" in *merge-tree*)
+    echo mine > {case.project}/mine.txt
+    {git} -C {case.project} add mine.txt
+    {git} -C {case.project} commit -qm Meanwhile >&2 ;;
+esac
+exit $code
+"""
+    )
+    (bin_folder / "git").chmod(0o755)
+    path = f"{bin_folder}:{os.environ['PATH']}"
+    done = gindock("update", "--commit", cwd=case.project, env={"PATH": path})
+    assert done.code == 1
+    assert "got a commit meanwhile; try again" in done.stderr
+    assert case.git("show", "--format=%s", "--name-only").split() == ["Meanwhile", "mine.txt"]
+    assert case.git("status", "--porcelain") == ""
+
+
+def test_what_is_resolved_in_the_index_alone_is_not_undone(case: Case) -> None:
+    case.releases()
+    case.edit({"a.txt": AGAINST})
+    assert gindock("update", cwd=case.project).code == 3
+    blob = case.git("rev-parse", "HEAD:a.txt").strip()
+    case.git("update-index", "--cacheinfo", f"100644,{blob},a.txt")
+    done = gindock("update", "--abort", cwd=case.project)
+    assert done.code == 1
+    assert "what is staged" in done.stderr
+    assert case.git("ls-files", "--unmerged") == ""
 
 
 def test_an_edit_after_an_update_keeps_abort_from_undoing_it(case: Case) -> None:

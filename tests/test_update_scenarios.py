@@ -495,12 +495,12 @@ def test_without_file_modes_the_mode_arrives_in_the_index(case: Case) -> None:
     assert case.git("ls-files", "--stage", "run").startswith("100755 ")
 
 
-@scenario("Files", copier="the fix never arrives, unsaid", gindock="conflict, exit 3")
-def test_a_file_that_the_user_made_a_link_is_a_conflict(case: Case) -> None:
+@scenario("Files", copier="the fix never arrives, unsaid", gindock="link kept, said")
+def test_a_file_that_the_user_made_a_link_stays_one(case: Case) -> None:
     """The user replaced a file by a symlink, the template fixes the file."""
     case.releases()
     case.edit({"a.txt": LINK + "mine.txt", "mine.txt": MINE})
-    case.update(Left(), Left(changes={"a.txt": "conflict"}, code=3))
+    case.update(Left(), Left(changes={"a.txt": "kept"}))
 
 
 @scenario("Files", copier="the new target arrives", gindock="the new target arrives")
@@ -687,7 +687,7 @@ def test_uncommitted_changes_stop_the_update(case: Case) -> None:
     """Uncommitted changes."""
     case.releases()
     write(case.project, {"a.txt": MINE})
-    case.update(refused("dirty"), refused("uncommitted changes"))
+    case.update(refused("dirty"), refused("a.txt in"))
 
 
 @scenario("Refused", copier="refused", gindock="refused")

@@ -28,3 +28,7 @@ class BadInputError(UserError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, ExitCode.BAD_INPUT)
+
+
+class RefusedAnswerError(BadInputError):
+    """An answer that a template refuses; where its question is known, the text begins with that."""

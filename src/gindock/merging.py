@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from gindock.errors import UserError
 from gindock.git import GitError, git, line
 
 _NOTHING = ("0", "")
-_ABSENT = "000000"
+#: The mode of a path that a tree does not have.
+ABSENT = "000000"
+#: What the user's side is called in conflict markers.
+_YOURS = "yours"
 _OLDEST_GIT = (2, 38)
 
 #: One entry of a tree: its mode and its object's id.
@@ -85,6 +89,14 @@ class Repository:
             raise UserError(f"{project} has no commit yet, which an update needs; commit it first")
         return found
 
+    @property
+    def way_back(self) -> str:
+        """The command that discards an update which is not committed, from where the user is."""
+        here = Path(os.path.abspath(self.project)) == Path.cwd()  # noqa: PTH100
+        where = "" if here else f" -C {shlex.quote(os.path.relpath(self.project))}"
+        how = "restore --source=HEAD --staged --worktree -- ." if self.prefix else "reset --hard"
+        return f"git{where} {how}"
+
     def git(
         self,
         *arguments: str | Path,
@@ -114,12 +126,12 @@ class Change:
     @property
     def is_new(self) -> bool:
         """Whether the path is new."""
-        return self.old_mode == _ABSENT
+        return self.old_mode == ABSENT
 
     @property
     def goes(self) -> bool:
         """Whether the path goes."""
-        return self.new_mode == _ABSENT
+        return self.new_mode == ABSENT
 
 
 @dataclass(frozen=True)
@@ -137,6 +149,8 @@ class Merged:
     base: Tree
     ours: Tree
     theirs: Tree
+    head: str
+    """The commit that the template's changes were merged into."""
     tree: str
     """The id of the result's tree; conflicted files hold markers there."""
     changes: Sequence[Change]
@@ -167,6 +181,9 @@ class Merge:
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(str(repository.objects)),
         }
         self.environment = store if lasting else borrowed
+        # Once: a commit of the user's meanwhile is not to be merged by half.
+        ids = repository.git("rev-parse", "HEAD", "HEAD^{tree}").decode().split()
+        self._head, self._tree = ids
 
     def merge(
         self, before: Path, after: Path, *, labels: tuple[str, str], always_new: str
@@ -177,15 +194,14 @@ class Merge:
         the new render's is taken.
         """
         prefix = self._repository.prefix
-        ours = self._repository.entries("HEAD")
+        ours = self._repository.entries(self._head)
         base, theirs = self._listed(before), self._listed(after)
-        self._filter((before, base), (after, theirs))
+        self._convert((before, base), (after, theirs))
         self._adapt_line_endings(ours, base, theirs)
         old, new = (self._write_tree(ours, files) for files in (base, theirs))
-        head = self._git("rev-parse", "HEAD^{tree}", project=True).decode().strip()
         ancestor = self._commit(old)
-        yours, template = "yours", labels[1]
-        self._name(yours, self._commit(head, ancestor))
+        yours, template = _YOURS, labels[1]
+        self._name(yours, self._commit(self._tree, ancestor))
         self._name(template, self._commit(new, ancestor))
         tree, conflicts = self._merge_tree(yours, template)
         declined = {p for p, c in conflicts.items() if c.stages.keys() == {1, 3}}
@@ -194,6 +210,8 @@ class Merge:
         if answers in theirs:
             changes[answers] = theirs[answers]
         conflicts = {p: c for p, c in conflicts.items() if p not in changes}
+        if declined:
+            changes |= self._restored(tree, conflicts, declined, ours)
         changes |= self._named_base(tree, conflicts, ancestor, labels[0])
         for path, source in self._displaced(tree, conflicts, theirs, self._moved(old, new)).items():
             if source in ours and ours[source] != base[source]:
@@ -202,16 +220,17 @@ class Merge:
                 conflicts[source] = Conflict({1: base[source], 2: ours[source]}, reason)
         if changes:
             tree = self._changed_tree(tree, changes)
-        changes_made = self._changes(head, tree, conflicts)
-        moved = self._moved(head, tree)
-        return Merged(base, ours, theirs, tree, changes_made, conflicts, frozenset(declined), moved)
+        return Merged(
+            base, ours, theirs, self._head, tree, self._changes(self._tree, tree, conflicts),
+            conflicts, frozenset(declined), self._moved(self._tree, tree),
+        )  # fmt: skip
 
     def diff(self, merged: Merged, *, colour: bool) -> str:
         """What the merge changes in the project, as a patch."""
         how = ("--color=always" if colour else "--color=never", "--find-renames", "--no-ext-diff")
         patch = self._git(
             "diff-tree", "-r", "-p", "--src-prefix=a/", "--dst-prefix=b/", *how,
-            self._git("rev-parse", "HEAD^{tree}", project=True).decode().strip(), merged.tree,
+            self._tree, merged.tree,
         )  # fmt: skip
         return patch.decode(errors="replace")
 
@@ -228,7 +247,35 @@ class Merge:
     def _held(self, tree: str, paths: Iterable[str]) -> dict[str, Entry]:
         """The entries of `paths` in `tree`; those that are not there have none."""
         listing = _parsed(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
-        return {path: listing.get(path, (_ABSENT, "")) for path in sorted(paths)}
+        return {path: listing.get(path, (ABSENT, "")) for path in sorted(paths)}
+
+    def _restored(
+        self,
+        tree: str,
+        conflicts: dict[str, Conflict],
+        declined: set[str],
+        ours: Tree,
+    ) -> dict[str, Entry]:
+        """Changes that undo what only made room for files that are `declined`.
+
+        Where the user has put a link or a file in the place of one of the template's, or of a
+        folder, git moves it away, and calls it a conflict.
+        """
+        mine = [path for path, conflict in conflicts.items() if conflict.stages.keys() == {2}]
+        if not mine:
+            return {}
+        listing = _parsed(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
+        left = listing.keys() - declined
+        changes: dict[str, Entry] = {}
+        for path in mine:
+            home = path.removesuffix(f"~{_YOURS}")
+            if home == path:
+                if listing.get(path) == ours.get(path):
+                    del conflicts[path]
+            elif home in ours and not any(p == home or p.startswith(f"{home}/") for p in left):
+                changes |= {path: _NOTHING, home: ours[home]}
+                del conflicts[path]
+        return changes
 
     def _displaced(
         self, tree: str, conflicts: Mapping[str, Conflict], theirs: Tree, moved: Mapping[str, str]
@@ -280,23 +327,29 @@ class Merge:
     def _stored(self, content: bytes) -> str:
         return self._git("hash-object", "-w", "--stdin", stdin=content).decode().strip()
 
-    def _filter(self, *renders: tuple[Path, dict[str, Entry]]) -> None:
-        """Store what the project has a filter for (Git LFS, encryption) as it stores it."""
+    def _convert(self, *renders: tuple[Path, dict[str, Entry]]) -> None:
+        """Store what git converts for the project (line endings, Git LFS) as it does there."""
         paths = {path for _, listed in renders for path in listed}
         names = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        said = self._repository.git("check-attr", "-z", "--stdin", "filter", stdin=names)
+        attributes = ("filter", "ident", "working-tree-encoding")
+        said = self._repository.git("check-attr", "-z", "--stdin", *attributes, stdin=names)
         fields = said.split(b"\0")
-        for path, value in zip(map(os.fsdecode, fields[::3]), fields[2::3], strict=False):
-            if value in (b"unspecified", b"unset"):
-                continue
-            for render, listed in renders:
-                if listed.get(path, _NOTHING)[0].startswith("100"):
-                    file = render / path.removeprefix(self._repository.prefix)
+        converted = {
+            os.fsdecode(path)
+            for path, value in zip(fields[::3], fields[2::3], strict=False)
+            if value not in (b"unspecified", b"unset")
+        }
+        for render, listed in renders:
+            for path, entry in listed.items():
+                if not entry[0].startswith("100"):
+                    continue
+                content = (render / path.removeprefix(self._repository.prefix)).read_bytes()
+                if path in converted or b"\r\n" in content:
                     stored = self._repository.git(
-                        "hash-object", "-w", f"--path={path}", "--stdin",
-                        stdin=file.read_bytes(), env=self.environment,
+                        "-c", "core.safecrlf=false", "hash-object", "-w", f"--path={path}",
+                        "--stdin", stdin=content, env=self.environment,
                     )  # fmt: skip
-                    listed[path] = (listed[path][0], stored.decode().strip())
+                    listed[path] = (entry[0], stored.decode().strip())
 
     def _adapt_line_endings(self, ours: Tree, *renders: dict[str, Entry]) -> None:
         """Give the renders of a file CRLF where the user has committed it so throughout."""
@@ -333,13 +386,11 @@ class Merge:
     def _write_tree(self, ours: Tree, project: Tree) -> str:
         """HEAD's tree, with `project` in the place of `ours`."""
         gone = dict.fromkeys(set(ours) - set(project), _NOTHING)
-        return self._changed_tree("HEAD^{tree}", {**gone, **project})
+        return self._changed_tree(self._tree, {**gone, **project})
 
     def _changed_tree(self, tree: str, changes: Tree) -> str:
         self._indexes += 1
         index = {"GIT_INDEX_FILE": str(self._git_dir / f"index-{self._indexes}")}
-        if tree.startswith("HEAD"):
-            tree = self._git("rev-parse", tree, project=True).decode().strip()
         self._git("read-tree", tree, env=index)
         # What goes comes first: a file may have to make room for a folder, or the reverse.
         ordered = sorted(changes.items(), key=lambda change: change[1] != _NOTHING)
@@ -358,6 +409,7 @@ class Merge:
         options = (
             "-c", "merge.conflictStyle=diff3", "-c", "merge.directoryRenames=true",
             "-c", "merge.renameLimit=7000", "-c", "diff.renameLimit=7000",
+            "-c", f"core.attributesFile={os.devnull}",
         )  # fmt: skip
         done = self._git(
             *options, "merge-tree", "--write-tree", "-z", "--messages", yours, template,
@@ -397,13 +449,10 @@ class Merge:
         *arguments: str | Path,
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
-        project: bool = False,
         attributes: bool = False,
         accept: Container[int] = (0,),
     ) -> bytes:
-        """Run git on the scratch repository, or on the `project`'s."""
-        if project:
-            return self._repository.git(*arguments)
+        """Run git on the scratch repository, with the `attributes` of the work tree or without."""
         where = [f"--git-dir={self._git_dir}"]
         if attributes:
             where.append(f"--work-tree={self._repository.top}")

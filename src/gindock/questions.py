@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from gindock.errors import BadInputError
+from gindock.errors import RefusedAnswerError
 
 #: How an empty choice of several is said on the command line.
 NOTHING = "none"
@@ -38,13 +38,13 @@ class Question:
         """The answer that `text` spells, of the question's type.
 
         Raises:
-            BadInputError: it is none. Copier's validators see to the rest.
+            RefusedAnswerError: it is none. Copier's validators see to the rest.
 
         """
         try:
             return self._parse(text)
         except ValueError as error:
-            raise BadInputError(f"{self.option}: {error}") from None
+            raise RefusedAnswerError(f"{self.option}: {error}") from None
 
     def _parse(self, text: str) -> Any:
         try:

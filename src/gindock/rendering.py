@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import shutil
@@ -11,10 +12,10 @@ import sys
 import sysconfig
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import copier
 import yaml
@@ -29,13 +30,11 @@ from jinja2 import TemplateError
 from plumbum import ProcessExecutionError, local
 
 from gindock import answers, source
-from gindock.errors import BadInputError, UserError
+from gindock.errors import BadInputError, RefusedAnswerError, UserError
+from gindock.guard import lock_folder
 from gindock.source import Source
 
 _ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
-_P = ParamSpec("_P")
-#: How often another process may come first.
-_RACES = 5
 _REFUSED = re.compile(
     r"\A(?:Validation error for question|Invalid choice for|Question) "
     r"['\"](?P<key>\w+)['\"]:?\s*(?P<reason>.*)",
@@ -66,8 +65,7 @@ def render(
     """
     settings = _settings()
     with _copier(own=template.embedded), nullcontext() if on_a_terminal else _nobody_to_ask():
-        _again_after_a_race(
-            copier.run_copy,
+        copier.run_copy(
             template.url,
             destination,
             data=dict(data),
@@ -167,8 +165,7 @@ def rerender(
         local.env(GIT_CEILING_DIRECTORIES=os.pathsep.join(filter(None, ceilings))),
         _nobody_to_ask() if defaults else nullcontext(),
     ):
-        _again_after_a_race(
-            copier.run_recopy,
+        copier.run_recopy(
             folder,
             data=dict(data or {}),
             answers_file=str(answers_file),
@@ -207,6 +204,7 @@ def _copier(*, own: bool = True) -> Iterator[None]:
 
     `own` tells that the template is gindock's.
     """
+    _mirror.take()
     with (
         warnings.catch_warnings(),
         # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
@@ -250,6 +248,36 @@ def _copier(*, own: bool = True) -> Iterator[None]:
             ) from error
 
 
+class _Mirror:
+    """A folder for Copier's mirrors of templates that no other process uses meanwhile.
+
+    Copier refreshes them on every use, and two that do so at once make git fail.
+    """
+
+    def __init__(self) -> None:
+        self._owner = 0
+
+    def take(self) -> None:
+        """Take one, for as long as this process lives; a fork takes its own."""
+        if self._owner == os.getpid():
+            return
+        if not self._owner:
+            self._above = Path(os.environ.get("COPIER_CACHE_DIR") or source.cache_folder())
+        self._owner = os.getpid()
+        # Where the cache cannot be written, Copier says so.
+        with suppress(OSError):
+            for number in itertools.count(1):
+                folder = self._above / f"mirrors-{number}"
+                folder.mkdir(parents=True, exist_ok=True)
+                with suppress(BlockingIOError):
+                    lock_folder(folder)
+                    os.environ["COPIER_CACHE_DIR"] = str(folder)
+                    return
+
+
+_mirror = _Mirror()
+
+
 @contextmanager
 def _nobody_to_ask() -> Iterator[None]:
     """Let a question fail at once, unseen, whatever standard input and output are."""
@@ -262,27 +290,14 @@ def _nobody_to_ask() -> Iterator[None]:
             sys.stdin = stdin
 
 
-def _again_after_a_race(run: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
-    """Run Copier once more where another one has been refreshing its mirror of the template."""
-    for _ in range(_RACES):
-        try:
-            run(*args, **kwargs)
-        except ProcessExecutionError as error:
-            if not re.search(r"cannot lock ref|\.lock': File exists", str(error.stderr)):
-                raise
-        else:
-            return
-    run(*args, **kwargs)
-
-
 def _translated(error: Exception) -> UserError:
     text = " ".join(str(error).split())
     if refused := _REFUSED.match(text):
         option = "--" + refused["key"].replace("_", "-")
-        return BadInputError(f"{option}: {refused['reason']}")
+        return RefusedAnswerError(f"{option}: {refused['reason']}")
     if unknown := re.match(r"Unknown revision: '(.*)'", text):
         return _no_version(unknown[1])
-    return BadInputError(text or type(error).__name__)
+    return RefusedAnswerError(text or type(error).__name__)
 
 
 def _git_failure(error: ProcessExecutionError, *, own: bool) -> UserError:

@@ -67,8 +67,8 @@ def in_checkout() -> bool:
     return not (_EMBEDDED / "copier.yml").is_file()
 
 
-def named(template: str) -> str:
-    """The address that `template` names: its own, or gindock's for `gindock`.
+def named(template: str, origin: str = "--template") -> str:
+    """The address that `template`, given by `origin`, names: its own, or gindock's for `gindock`.
 
     Raises:
         BadInputError: it is the path of a folder that there is not.
@@ -77,8 +77,10 @@ def named(template: str) -> str:
     if template in ("gindock", URL):
         return URL
     path = Path(template).expanduser()
+    if not template:
+        raise BadInputError(f"{origin}: name a template, or `gindock` for its own")
     if not path.exists() and not re.match(r"[\w+]+:|[^/]+@|.*\.git$", template):
-        raise BadInputError(f"--template: there is no folder {template}")
+        raise BadInputError(f"{origin}: there is no folder {template}")
     # A relative path would be no use to a later update.
     return str(path.resolve()) if path.exists() else template
 
@@ -103,6 +105,16 @@ def newest(url: str) -> str:
     if head is None:
         raise UserError(f"the template at {url} has no commit; check its address")
     return head
+
+
+def tagged(url: str, version: str) -> str:
+    """What the template at `url` calls `version`: it may have a v before the number, or none."""
+    other = version[1:] if version.startswith("v") else f"v{version}"
+    if version_of(version) is None:
+        return version
+    listing = _remote("ls-remote", "--tags", "--refs", "--", _address(url), url=url)
+    tags = {entry.rpartition("refs/tags/")[2] for entry in listing.decode().splitlines()}
+    return other if other in tags and version not in tags else version
 
 
 def version_of(tag: str) -> Version | None:

@@ -6,6 +6,7 @@ into the project's HEAD, and only then is the work tree written.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gindock import answers, changelog, source
-from gindock.errors import BadInputError, ExitCode, UserError
+from gindock.errors import BadInputError, ExitCode, RefusedAnswerError, UserError
 from gindock.git import GitError, check_installed, line
 from gindock.merging import Merge, Merged, Repository
 from gindock.projects import aside
@@ -116,7 +117,7 @@ def update(request: Request) -> Update:
     """
     check_installed()
     project = request.project.absolute()
-    answers.origin(project)
+    _check_project(project)
     repository = Repository.around(project)
     if request.preview:
         # Away from the project, where nothing is to be written.
@@ -146,11 +147,19 @@ def abort(project: Path) -> bool:
     """
     check_installed()
     project = project.absolute()
-    if not project.is_dir():
-        raise BadInputError(f"there is no folder {project}")
+    _check_project(project)
     state = State(Repository.around(project))
+    if not state.folder.is_dir():
+        return False
     with state.held():
         return state.abort()
+
+
+def _check_project(project: Path) -> None:
+    """Raise where `project` is none; an update that was killed may have left it without answers."""
+    repository = Repository.find(project) if project.is_dir() else None
+    if repository is None or State(repository).read() is None:
+        answers.origin(project)
 
 
 class _Run:
@@ -174,6 +183,7 @@ class _Run:
         if self._has_no_news():
             return replace(self._unchanged(), diff="")
         with self._merged(lasting=False) as (merge, merged, recorded):
+            State(self._repository).refuse_in_the_way(merged.changes)
             done = self._summary(merged, recorded)
             return replace(done, diff=merge.diff(merged, colour=self._request.colour))
 
@@ -190,7 +200,8 @@ class _Run:
         return done
 
     def _target(self) -> Source:
-        url = source.named(self._request.template) if self._request.template else self._before.url
+        named = self._request.template
+        url = self._before.url if named is None else source.named(named)
         if self._before.embedded:
             _check_known(self._before.ref or "")
         if self._request.to == CURRENT:
@@ -202,7 +213,9 @@ class _Run:
         wanted = self._request.to
         if wanted is None:
             return self._refuse_downgrade(Source(url, source.newest(url)), self._request.to)
-        if url == source.URL:
+        if url != source.URL:
+            wanted = source.tagged(url, wanted)
+        else:
             wanted = f"v{wanted.removeprefix('v')}"
             if not source.known(wanted):
                 raise BadInputError(
@@ -249,9 +262,16 @@ class _Run:
         return given
 
     def _check_clean(self) -> None:
+        unmerged = self._repository.git("ls-files", "--unmerged", "-z", "--full-name")
+        if unmerged:
+            paths = {os.fsdecode(e.partition(b"\t")[2]) for e in unmerged.split(b"\0") if e}
+            raise UserError(
+                f"{', '.join(sorted(paths))} in {self._repository.top} have conflicts; resolve and "
+                f"commit them, or go back with `gindock update --abort`"
+            )
         status = self._repository.git(
-            "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty",
-            "--", self._repository.prefix or ".",
+            "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no",
+            "--ignore-submodules=dirty", "--", self._repository.prefix or ".",
         )  # fmt: skip
         if status.strip():
             raise UserError(
@@ -307,11 +327,13 @@ class _Run:
                         f"--set {key}: the template has no such question, or the other answers "
                         "rule it out"
                     )
+            # What names a commit tells its version only now.
+            self._refuse_downgrade(Source(self._after.url, str(new["_commit"])), self._request.to)
             finish()
         with source.opened(self._after.url) as read:
             self._news = self._changelog(read)
             if "_skip_if_exists" in (read(str(new["_commit"]), "copier.yml") or "_skip_if_exists"):
-                self._keep_what_exists(before, after, same)
+                self._keep_what_exists(before, after, {**same, "given": new})
         if state:
             state.write(Note("merging"))
         merge = Merge(self._repository, self._scratch, lasting=lasting)
@@ -340,11 +362,17 @@ class _Run:
         for file in held:
             (probe / file).parent.mkdir(parents=True, exist_ok=True)
             (probe / file).write_bytes(marker)
-        rendering.rerender(self._after, probe, data=self._given, **same)
+        rendering.rerender(self._after, probe, **same)
+        tracked = self._repository.entries("HEAD")
         for file in held:
-            if (probe / file).read_bytes() == marker:
-                original = before / file if (before / file).exists() else self._project / file
-                shutil.copy2(original, after / file)
+            if (probe / file).read_bytes() != marker:
+                continue
+            if (before / file).exists():
+                shutil.copy2(before / file, after / file)
+            elif self._repository.prefix + file.as_posix() in tracked:
+                shutil.copy2(self._project / file, after / file)
+            else:
+                (after / file).unlink()
 
     def _changelog(self, read: Any) -> str:
         before, after = self._before, self._after
@@ -373,11 +401,7 @@ class _Run:
             sorted(_file_changes(merged, prefix), key=lambda file: file.path),
             changed,
             self._news,
-            way_back=(
-                "git restore --source=HEAD --staged --worktree -- ."
-                if prefix
-                else "git reset --hard"
-            ),
+            way_back=self._repository.way_back,
         )
 
     def _commit(self, done: Update) -> str | None:
@@ -403,11 +427,10 @@ def _refused(keys: str) -> Iterator[None]:
     """Say of an answer that is refused that `--set` gave it."""
     try:
         yield
-    except BadInputError as error:
-        if not keys:
-            raise
-        reason = re.sub(r"\A--[\w-]+: ", "", str(error))
-        raise BadInputError(f"--set {keys}: {reason}") from error
+    except RefusedAnswerError as error:
+        found = re.match(r"--([\w-]+): (.*)", str(error), re.DOTALL)
+        key, reason = (found[1].replace("-", "_"), found[2]) if found else (keys, str(error))
+        raise BadInputError(f"--set {key}: {reason}" if key else reason) from error
 
 
 def _check_known(version: str) -> None:
@@ -442,7 +465,8 @@ def _file_changes(merged: Merged, prefix: str) -> Iterator[FileChange]:
         # Where something else is in its place, git has given it another name.
         name = path if path in base else path.rpartition("~")[0] or path
         if name not in merged.conflicts:
-            yield FileChange(shown(name), "kept", "you deleted it, and the template changed it")
+            yours = "have something else there" if name in ours else "deleted it"
+            yield FileChange(shown(name), "kept", f"you {yours}, and the template changed it")
     settled = merged.conflicts.keys() | merged.declined
     touched = {change.path for change in merged.changes}
     for change in merged.changes:
@@ -458,6 +482,7 @@ def _file_changes(merged: Merged, prefix: str) -> Iterator[FileChange]:
         else:
             whole = (change.new_mode, change.new_id) == theirs.get(path)
             yield FileChange(shown(path), "updated" if whole else "merged", note)
+    declined = {path.rpartition("~")[0] for path in merged.declined} | merged.declined
     for path in base.keys() & theirs.keys() & ours.keys():
-        if path not in touched and base[path] != theirs[path] != ours[path]:
+        if path not in touched | declined and base[path] != theirs[path] != ours[path]:
             yield FileChange(shown(path), "kept", "the template changed it")

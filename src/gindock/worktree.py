@@ -16,12 +16,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
 
 from gindock.errors import UserError
 from gindock.git import GitError
 from gindock.guard import leave, lock_folder, undisturbed
-from gindock.merging import Change, Merged, Repository, index_info
+from gindock.merging import ABSENT, Change, Merged, Repository, index_info
 
 Phase = Literal["rendering", "merging", "writing", "done"]
 
@@ -31,7 +30,6 @@ _PLAIN = (
     "-c", f"core.hooksPath={os.devnull}", "-c", "submodule.recurse=false",
     "-c", "advice.updateSparsePath=false",
 )  # fmt: skip
-_ABSENT = "000000"
 
 
 @dataclass
@@ -45,6 +43,8 @@ class Note:
     index: str = ""
     """A digest of the index as it was."""
     new_index: str = ""
+    staged: str = ""
+    """The same of the new index, of the paths that change alone."""
     changes: list[Change] = field(default_factory=list)
 
 
@@ -53,7 +53,10 @@ class State:
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
-        self.folder = repository.git_dir / "gindock" / quote(repository.prefix, safe="")
+        self.folder = repository.git_dir / "gindock"
+        if repository.prefix:
+            name = hashlib.sha256(os.fsencode(repository.prefix)).hexdigest()
+            self.folder /= name[:16]
         self._file = self.folder / "update.json"
 
     @contextmanager
@@ -91,9 +94,9 @@ class State:
         """The note of the last update, if it is not committed yet."""
         try:
             noted = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return Note(**{**noted, "changes": [Change(**change) for change in noted["changes"]]})
+        except (OSError, ValueError, TypeError, LookupError):
             return None
-        return Note(**{**noted, "changes": [Change(**change) for change in noted["changes"]]})
 
     def write(self, note: Note) -> None:
         """Note `note`, whole or not at all."""
@@ -155,9 +158,10 @@ class State:
             UserError: files of the user's are in the way, or the project changed meanwhile.
 
         """
-        self._refuse_in_the_way(merged.changes)
+        self.refuse_in_the_way(merged.changes)
+        self._check_head(merged.head)
         index = _digest(self.repository)
-        note = Note("writing", self._head(), before, after, index, "", [*merged.changes])
+        note = Note("writing", merged.head, before, after, index, changes=[*merged.changes])
         private = self.folder / "index"
         for left in (private, self.folder / "index.lock"):
             left.unlink(missing_ok=True)
@@ -169,9 +173,17 @@ class State:
                 if signals:
                     leave(signals[0])
                 note.new_index = _digest(self.repository, private)
+                note.staged = _digest(self.repository, private, note.changes)
                 self.write(note)
+                self._check_head(merged.head)
                 self._replace_index(private, index)
-            except BaseException:
+            except BaseException as error:
+                if foreign := self._refused(note):
+                    self.forget()
+                    raise UserError(
+                        f"{', '.join(foreign)} in {self.repository.project} changed meanwhile; "
+                        "nothing was written, commit it and update again"
+                    ) from error
                 self._roll_back(note)
                 self.forget()
                 # Git gets a signal, too, and fails of it.
@@ -181,11 +193,23 @@ class State:
             note.phase = "done"
             self.write(note)
 
+    def _check_head(self, expected: str) -> None:
+        if self._head() != expected:
+            raise UserError(f"{self.repository.project} got a commit meanwhile; try again")
+
+    def _refused(self, note: Note) -> list[str]:
+        """The files that were changed meanwhile, and for which git has not begun to write."""
+        changed = [c for c in note.changes if not self._is(c.path, c.old_mode, c.old_id)]
+        foreign = [change.path for change in changed if not self._is_ours(change, note)]
+        return foreign if len(foreign) == len(changed) else []
+
     def _write(self, merged: Merged, private: Path) -> None:
         env = {"GIT_INDEX_FILE": str(private)}
         run = self.repository.git
         run(*_PLAIN, "update-index", "-q", "--refresh", env=env, accept=(0, 1))
-        run(*_PLAIN, "read-tree", "-m", "-u", "HEAD", merged.tree, env=env)
+        # Once more, since git would write over an ignored file that has come meanwhile.
+        self.refuse_in_the_way(merged.changes)
+        run(*_PLAIN, "read-tree", "-m", "-u", merged.head, merged.tree, env=env)
         if not merged.conflicts:
             return
         missing = [
@@ -223,7 +247,8 @@ class State:
                 _link(private, held)
             except FileExistsError:
                 raise UserError(
-                    f"another git command is at work in {self.repository.top}; try again"
+                    f"another git command is at work in {self.repository.top}; try again, or, "
+                    f"if there is none any more, remove {held}"
                 ) from None
             if _identity(index) == seen:
                 held.replace(index)
@@ -236,8 +261,13 @@ class State:
     def _index_lock(self) -> Path:
         return self.repository.index.with_name(self.repository.index.name + ".lock")
 
-    def _refuse_in_the_way(self, changes: Sequence[Change]) -> None:
-        """Refuse where something that git does not have, or has otherwise, would be overwritten."""
+    def refuse_in_the_way(self, changes: Sequence[Change]) -> None:
+        """Refuse to write over what git does not have, or has otherwise.
+
+        Raises:
+            UserError: there is such a thing; it is named.
+
+        """
         top = self.repository.top
         tracked, hidden = self._tracked()
         gone = {change.path for change in changes if change.goes}
@@ -318,14 +348,16 @@ class State:
             if change.path in hidden and not os.path.lexists(top / change.path):
                 continue
             pending.append(change)
-            if not self._is_ours(change):
+            if not self._is_ours(change, note):
                 foreign.append(change.path)
+        if note.phase == "done" and _digest(self.repository, paths=note.changes) != note.staged:
+            foreign.append("what is staged")
         if foreign:
             named = "\n".join(f"  {path}" for path in foreign)
             raise UserError(
-                f"the update of {self.repository.project} cannot be undone: these files were "
-                f"changed since\n{named}\nMove them away and run `gindock update --abort`, or "
-                "discard everything by `git reset --hard`"
+                f"the update of {self.repository.project} cannot be undone: this was changed "
+                f"since\n{named}\nMove it away and run `gindock update --abort`, or discard "
+                f"everything by `{self.repository.way_back}`"
             )
         with undisturbed():
             with suppress(FileNotFoundError):
@@ -341,9 +373,11 @@ class State:
             for change in sorted(pending, key=lambda change: not change.is_new):
                 with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                     (top / change.path).unlink()
-                for above in _above(change.path):
-                    with suppress(OSError):
-                        (top / above).rmdir()
+            # Also those that git has made and not filled yet.
+            folders = {above for change in note.changes for above in _above(change.path)}
+            for above in sorted(folders, key=len, reverse=True):
+                with suppress(OSError):
+                    (top / above).rmdir()
             names = b"".join(
                 os.fsencode(change.path) + b"\0" for change in pending if not change.is_new
             )
@@ -352,12 +386,16 @@ class State:
                     *_PLAIN, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=names
                 )
 
-    def _is_ours(self, change: Change) -> bool:
-        """Whether a file is as an update left it: written, half written, or on its way."""
+    def _is_ours(self, change: Change, note: Note) -> bool:
+        """Whether a file is as the update of `note` left it; half written, if that was killed."""
         file = self.repository.top / change.path
-        if not os.path.lexists(file):
-            return True
+        if any((self.repository.top / above).is_symlink() for above in _above(change.path)):
+            return False
         if self._is(change.path, change.new_mode, change.new_id):
+            return True
+        if note.phase == "done":
+            return False
+        if not os.path.lexists(file):
             return True
         if change.goes or file.is_symlink() or not file.is_file():
             return False
@@ -375,7 +413,7 @@ class State:
     def _is(self, path: str, mode: str, identity: str) -> bool:
         """Whether the work tree holds at `path` what git stores as `mode` and `identity`."""
         file = self.repository.top / path
-        if mode == _ABSENT:
+        if mode == ABSENT:
             return not os.path.lexists(file) or (file.is_dir() and not file.is_symlink())
         if not os.path.lexists(file):
             return False
@@ -406,10 +444,16 @@ def _above(path: str) -> list[str]:
     return [above.as_posix() for above in Path(path).parents if above != Path()]
 
 
-def _digest(repository: Repository, index: Path | None = None) -> str:
-    """What an index holds, whatever it knows of the files' times."""
+def _digest(
+    repository: Repository, index: Path | None = None, paths: Sequence[Change] | None = None
+) -> str:
+    """What an index holds, of `paths` or all, whatever it knows of the files' times."""
     env = {"GIT_INDEX_FILE": str(index)} if index else None
     listing = repository.git(*_PLAIN, "ls-files", "--stage", "-z", "--full-name", env=env)
+    if paths is not None:
+        wanted = {os.fsencode(change.path) for change in paths}
+        entries = listing.split(b"\0")
+        listing = b"\0".join(e for e in entries if e.partition(b"\t")[2] in wanted)
     return hashlib.sha256(listing).hexdigest()
 
 

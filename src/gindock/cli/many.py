@@ -21,6 +21,8 @@ _T = TypeVar("_T")
 
 #: Where there is no terminal to fold lines to.
 _WIDE = 1000
+#: A cell of so many characters is not to be broken.
+_SHORT = 20
 
 
 def run(work: Callable[[Path], _T], found: Sequence[Path], description: str) -> list[Outcome[_T]]:
@@ -44,8 +46,9 @@ def show(header: Sequence[str], rows: Sequence[tuple[Path, *tuple[str, ...]]]) -
     if not console.is_terminal:
         console = Console(width=_WIDE)
     table = Table(box=None, pad_edge=False)
-    for name in header:
-        table.add_column(name, overflow="fold")
+    for column, name in enumerate(header):
+        short = all(len(str(cells[column])) <= _SHORT for cells in rows)
+        table.add_column(name, overflow="fold", no_wrap=short)
     for project, *cells in rows:
         table.add_row(escape(os.path.relpath(project)), *cells)
     console.print(table)

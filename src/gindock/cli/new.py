@@ -93,7 +93,11 @@ def _new(
     configured = config.template() if template is None else None
     if configured and not (quiet or as_json):
         typer.echo(f"Template: {configured.value} (from {configured.origin})", err=True)
-    url = source.named(configured.value if configured else template or "gindock")
+    url = (
+        source.named(configured.value, configured.origin)
+        if configured
+        else source.named("gindock" if template is None else template)
+    )
     own = url == source.URL
     if configured and not own:
         _refuse_own_options(values, configured)

@@ -77,6 +77,15 @@ def print_json(result: dict[str, Any]) -> None:
     typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
 
 
+def said(value: Any) -> str:
+    """An answer, in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value) or "(empty)"
+
+
 def _fail(message: str, code: ExitCode, as_json: bool) -> NoReturn:
     if as_json:
         print_json({"error": message, "exit_code": int(code)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import questionary
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from gindock.cli.output import said
 from gindock.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def accepted(draft: Draft) -> bool:
             "Which answer?",
             choices=[
                 *(
-                    questionary.Choice(f"{_label(key)}: {_said(answer)}", key)
+                    questionary.Choice(f"{_label(key)}: {said(answer)}", key)
                     for key, answer in draft.shown_answers.items()
                 ),
                 questionary.Choice("back", _BACK),
@@ -70,7 +71,7 @@ def show(draft: Draft) -> None:
     answers.add_column(style="dim")
     answers.add_column(overflow="fold")
     for key, value in draft.shown_answers.items():
-        answers.add_row(_label(key), Text(_said(value)))
+        answers.add_row(_label(key), Text(said(value)))
     hidden = len(draft.answers) - len(draft.shown_answers)
     if hidden:
         answers.add_row("", f"({hidden} more at their defaults)")
@@ -97,11 +98,3 @@ def _tree(draft: Draft) -> Tree:
 
 def _label(key: str) -> str:
     return key.replace("_", " ")
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return str(value) or "(empty)"

@@ -23,7 +23,7 @@ def command(
     directories: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[DIRECTORY]...",
+            metavar="DIRECTORY",
             show_default=False,
             help="The project to look at, several, or a folder of projects; by default this one.",
         ),
@@ -43,7 +43,7 @@ def command(
     look = functools.partial(
         status.status, with_diff=diff, colour=sys.stdout.isatty() and not as_json
     )
-    if found != [Path(os.path.abspath(directories[0]))]:  # noqa: PTH100
+    if projects.are_several(found, directories):
         raise typer.Exit(_show_all(look, found, as_json))
     told = look(found[0])
     if as_json:

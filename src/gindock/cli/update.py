@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gindock.cli.output import on_a_terminal, print_json, reports_errors
-from gindock.errors import ExitCode
+from gindock.cli.output import on_a_terminal, print_json, reports_errors, said
+from gindock.errors import BadInputError, ExitCode, UserError
 
 if TYPE_CHECKING:
     from gindock.updating import Request, Update
@@ -31,7 +31,7 @@ def command(
     directories: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[DIRECTORY]...",
+            metavar="DIRECTORY",
             show_default=False,
             help="The project to update, several, or a folder of projects; by default this one.",
         ),
@@ -85,12 +85,15 @@ def command(
     # Late: what an update needs is of no use to the other commands.
     from gindock import projects, updating
 
+    if abort and (to or assignments or template is not None or diff or commit or as_json):
+        raise BadInputError("--abort goes with no other option")
+    if diff and commit:
+        raise BadInputError("--diff writes nothing, and --commit would; choose one")
     directories = directories or [Path()]
     found = projects.find(directories)
     several = projects.are_several(found, directories)
     if abort:
-        _abort(found)
-        return
+        raise typer.Exit(_abort(found))
     request = updating.Request(
         found[0],
         template=template,
@@ -98,7 +101,7 @@ def command(
         assignments=assignments or [],
         defaults=defaults or as_json or several or not on_a_terminal(),
         preview=diff,
-        colour=sys.stdout.isatty(),
+        colour=sys.stdout.isatty() and not as_json,
         commit=commit,
     )
     if several:
@@ -111,13 +114,22 @@ def command(
     raise typer.Exit(done.exit_code)
 
 
-def _abort(found: list[Path]) -> None:
+def _abort(found: list[Path]) -> ExitCode:
     from gindock import updating
 
+    code = ExitCode.DONE
     for project in found:
-        undone = updating.abort(project)
+        try:
+            undone = updating.abort(project)
+        except UserError as error:
+            if len(found) == 1:
+                raise
+            code = ExitCode.FAILED
+            typer.secho(f"{os.path.relpath(project)}: {error}", err=True, fg="red")
+            continue
         where = f"{os.path.relpath(project)}: " if len(found) > 1 else ""
         typer.echo(where + ("The update is undone." if undone else "There is no update to undo."))
+    return code
 
 
 def _update_all(request: Request, found: list[Path], as_json: bool) -> ExitCode:
@@ -157,7 +169,8 @@ def _in_a_word(done: Update) -> str:
         return "nothing new"
     count = sum(file.kind != "kept" for file in done.files)
     what = "would change" if done.diff is not None else "updated"
-    return f"[green]{what}[/], {count} files" + (f", commit {done.commit}" if done.commit else "")
+    files = f"{count} file{'' if count == 1 else 's'}"
+    return f"[green]{what}[/], {files}" + (f", commit {done.commit}" if done.commit else "")
 
 
 def _report(done: Update) -> None:
@@ -167,9 +180,8 @@ def _report(done: Update) -> None:
         typer.echo(f"Already at {done.after}.")
         return
     if done.diff is not None:
-        typer.echo(done.diff, nl=False)
-    else:
-        print_files(done)
+        typer.echo(f"{done.diff}\n", nl=False)
+    print_files(done)
     if done.changelog:
         typer.echo(f"\n{done.changelog}")
     typer.echo("\n" + _closing(done))
@@ -183,13 +195,15 @@ def print_files(done: Update) -> None:
                 note = f" ({file.note})" if file.note else ""
                 typer.echo(f"  {typer.style(f'{word:<10}', fg=colour)} {file.path}{note}")
     for key, (before, after) in done.answers.items():
-        typer.echo(f"  {'answer':<10} {key}: {before!s} is now {after!s}")
+        typer.echo(f"  {'answer':<10} {key}: {said(before)} is now {said(after)}")
 
 
 def _closing(done: Update) -> str:
     versions = f"{done.before} to {done.after}"
     if done.diff is not None:
-        return f"From {versions}; nothing was written."
+        count = len(done.conflicts)
+        conflicts = f", with {count} conflict{'s' if count > 1 else ''}" if count else ""
+        return f"From {versions}{conflicts}; nothing was written."
     if done.conflicts:
         count = len(done.conflicts)
         return (
