@@ -687,7 +687,7 @@ def test_uncommitted_changes_stop_the_update(case: Case) -> None:
     """Uncommitted changes."""
     case.releases()
     write(case.project, {"a.txt": MINE})
-    case.update(refused("dirty"), refused("a.txt in"))
+    case.update(refused("dirty"), refused("uncommitted changes"))
 
 
 @scenario("Refused", copier="refused", gindock="refused")
@@ -775,7 +775,7 @@ def test_an_unresolved_conflict_stops_the_next_update(case: Case) -> None:
     case.releases(newest={"a.txt": FIXED + "eight\n"})
     case.edit({"a.txt": AGAINST})
     update_to_the_second(case)
-    case.update(refused("dirty"), refused("uncommitted changes"))
+    case.update(refused("dirty"), refused("have conflicts; resolve and commit"))
 
 
 @scenario("Refused", copier="edit kept, fixes arrive", gindock="edit kept, fixes arrive")
