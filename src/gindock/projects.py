@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gindock import answers
 from gindock.errors import ExitCode, UserError
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 #: Folders in which nobody keeps projects, and which take long to search.
@@ -94,21 +90,6 @@ def each(work: Callable[[Path], _T], projects: Sequence[Path]) -> Iterator[Outco
             except BrokenProcessPool:
                 failure = Failure("its process was killed; try it by itself", ExitCode.FAILED)
                 yield from (Outcome(project, failure) for project in group)
-
-
-@contextmanager
-def aside(
-    work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
-) -> Iterator[Callable[[], _T]]:
-    """Run `work` in a process of its own meanwhile; the function yielded waits for its result.
-
-    Where a fork is not safe, or the other cores have work already, it runs when it is waited for.
-    """
-    if sys.platform != "linux" or parent_process() is not None or _cores() < 2:
-        yield functools.partial(work, *args, **kwargs)
-        return
-    with ProcessPoolExecutor(1, get_context("fork"), _attend) as pool:
-        yield pool.submit(work, *args, **kwargs).result
 
 
 def _pool(size: int) -> ProcessPoolExecutor:

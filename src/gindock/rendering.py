@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import os
@@ -204,7 +205,7 @@ def _copier(*, own: bool = True) -> Iterator[None]:
 
     `own` tells that the template is gindock's.
     """
-    _mirror.take()
+    _take_mirrors()
     with (
         warnings.catch_warnings(),
         # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
@@ -248,34 +249,22 @@ def _copier(*, own: bool = True) -> Iterator[None]:
             ) from error
 
 
-class _Mirror:
-    """A folder for Copier's mirrors of templates that no other process uses meanwhile.
+@functools.cache
+def _take_mirrors() -> None:
+    """Give Copier a folder for its mirrors of templates that no other process uses meanwhile.
 
     Copier refreshes them on every use, and two that do so at once make git fail.
     """
-
-    def __init__(self) -> None:
-        self._owner = 0
-
-    def take(self) -> None:
-        """Take one, for as long as this process lives; a fork takes its own."""
-        if self._owner == os.getpid():
-            return
-        if not self._owner:
-            self._above = Path(os.environ.get("COPIER_CACHE_DIR") or source.cache_folder())
-        self._owner = os.getpid()
-        # Where the cache cannot be written, Copier says so.
-        with suppress(OSError):
-            for number in itertools.count(1):
-                folder = self._above / f"mirrors-{number}"
-                folder.mkdir(parents=True, exist_ok=True)
-                with suppress(BlockingIOError):
-                    lock_folder(folder)
-                    os.environ["COPIER_CACHE_DIR"] = str(folder)
-                    return
-
-
-_mirror = _Mirror()
+    above = Path(os.environ.get("COPIER_CACHE_DIR") or source.cache_folder())
+    # Where the cache cannot be written, Copier says so.
+    with suppress(OSError):
+        for number in itertools.count(1):
+            folder = above / f"mirrors-{number}"
+            folder.mkdir(parents=True, exist_ok=True)
+            with suppress(BlockingIOError):
+                lock_folder(folder)  # Until this process ends.
+                os.environ["COPIER_CACHE_DIR"] = str(folder)
+                return
 
 
 @contextmanager

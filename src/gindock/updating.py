@@ -20,7 +20,6 @@ from gindock import answers, changelog, source
 from gindock.errors import BadInputError, ExitCode, RefusedAnswerError, UserError
 from gindock.git import GitError, check_installed, line
 from gindock.merging import Merge, Merged, Repository
-from gindock.projects import aside
 from gindock.questions import Questions
 from gindock.source import Source
 from gindock.worktree import Note, State
@@ -315,21 +314,19 @@ class _Run:
         before, after = (self._scratch / side / name for side in ("before", "after"))
         recorded = {k: v for k, v in self._recorded.items() if not k.startswith("_")}
         same: dict[str, Any] = {"answers_file": self._answers_file, "given": recorded}
-        # The old version has nothing to ask, and so is rendered beside the new one.
-        with aside(rendering.rerender, self._before, before, **same) as finish:
-            with _refused(", ".join(self._given)):
-                new = rendering.rerender(
-                    self._after, after, data=self._given, defaults=self._request.defaults, **same
+        with _refused(", ".join(self._given)):
+            new = rendering.rerender(
+                self._after, after, data=self._given, defaults=self._request.defaults, **same
+            )
+        for key in self._given:
+            if key not in new:
+                raise BadInputError(
+                    f"--set {key}: the template has no such question, or the other answers rule "
+                    "it out"
                 )
-            for key in self._given:
-                if key not in new:
-                    raise BadInputError(
-                        f"--set {key}: the template has no such question, or the other answers "
-                        "rule it out"
-                    )
-            # What names a commit tells its version only now.
-            self._refuse_downgrade(Source(self._after.url, str(new["_commit"])), self._request.to)
-            finish()
+        # What names a commit tells its version only now.
+        self._refuse_downgrade(Source(self._after.url, str(new["_commit"])), self._request.to)
+        rendering.rerender(self._before, before, **same)
         with source.opened(self._after.url) as read:
             self._news = self._changelog(read)
             if "_skip_if_exists" in (read(str(new["_commit"]), "copier.yml") or "_skip_if_exists"):
