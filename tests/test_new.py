@@ -326,7 +326,7 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
     "no version": (["new", "svc", "--ref", "v99.99", "-y"], "the template has no version 'v99.99'"),
     "unknown option": (["new", "svc", "--colour"], "No such option: --colour"),
     "option of ours": (
-        ["new", "svc", "--template", "x", "--ci", "none", "-y"],
+        ["new", "svc", "--template", ".", "--ci", "none", "-y"],
         "--ci answers a question of gindock's own",
     ),
 }
