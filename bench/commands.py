@@ -72,14 +72,15 @@ def compare(
     goal: float,
     env: dict[str, str],
     prepare: Callable[[], None] = lambda: None,
+    runs: int = RUNS,
 ) -> list[str]:
     """One row: the median of both, and the median of the ratios of neighbouring runs.
 
     `prepare` runs before each of them, and does not count.
     """
-    runs = [(timed(ours, env, prepare), timed(theirs, env, prepare)) for _ in range(RUNS + 1)]
+    pairs = [(timed(ours, env, prepare), timed(theirs, env, prepare)) for _ in range(runs + 1)]
     against = " ".join(theirs[:2]) if len(theirs) > 2 else " ".join(theirs)
-    return row(name, f"`{against}`", goal, runs[1:])
+    return row(name, f"`{against}`", goal, pairs[1:])
 
 
 def row(name: str, against: str, goal: float, pairs: list[tuple[float, float]]) -> list[str]:

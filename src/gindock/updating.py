@@ -69,7 +69,7 @@ class Update:
     after: str
     files: Sequence[FileChange] = ()
     answers: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    """Answers that are others now, with the old and the new one."""
+    """Answers that are others now, with the old and the new one; None is the old one of a new."""
     changelog: str = ""
     commit: str | None = None
     diff: str | None = None
@@ -384,11 +384,9 @@ class _Run:
     def _summary(self, merged: Merged, recorded: Mapping[str, Any]) -> Update:
         prefix = self._repository.prefix
         changed = {
-            key: (self._recorded.get(key), recorded.get(key))
-            for key in [*recorded, *(k for k in self._recorded if k not in recorded)]
-            if not key.startswith("_")
-            and (key in self._recorded) == (key in recorded)
-            and self._recorded.get(key) != recorded.get(key)
+            key: (self._recorded.get(key), value)
+            for key, value in recorded.items()
+            if not key.startswith("_") and self._recorded.get(key) != value
         }
         return Update(
             self._project,

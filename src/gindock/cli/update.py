@@ -195,7 +195,8 @@ def print_files(done: Update) -> None:
                 note = f" ({file.note})" if file.note else ""
                 typer.echo(f"  {typer.style(f'{word:<10}', fg=colour)} {file.path}{note}")
     for key, (before, after) in done.answers.items():
-        typer.echo(f"  {'answer':<10} {key}: {said(before)} is now {said(after)}")
+        news = f"{said(after)}, new" if before is None else f"{said(before)} is now {said(after)}"
+        typer.echo(f"  {'answer':<10} {key}: {news}")
 
 
 def _closing(done: Update) -> str:
