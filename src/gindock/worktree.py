@@ -121,9 +121,7 @@ class State:
 
         """
         note = self.read()
-        if note is None:
-            return False
-        if note.head != self._head() or note.phase in ("rendering", "merging"):
+        if note is None or note.head != self._head() or note.phase in ("rendering", "merging"):
             self.forget()
             return False
         if note.phase == "done" or _digest(self.repository) == note.new_index:
