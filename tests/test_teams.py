@@ -210,6 +210,7 @@ def test_a_service_switches_to_the_teams_template_and_back(team: Team, tmp_path:
 
     done = gindock("update", "--template", team.url, "--commit", cwd=project)
     assert done.code == 0, done.stderr
+    assert f"\nSwitched from v{NEXT} to {TEAMS} of {team.url}, commit " in done.stdout
     recorded = answers(project)
     assert (recorded["_src_path"], recorded["_commit"]) == (team.url, TEAMS)
     assert (project / FIXED).read_text().endswith(FIX)
@@ -218,6 +219,7 @@ def test_a_service_switches_to_the_teams_template_and_back(team: Team, tmp_path:
 
     done = gindock("update", "--template", "gindock", "--commit", cwd=project)
     assert done.code == 0, done.stderr
+    assert f"\nSwitched from {TEAMS} to v{NEXT} of gindock's own template, commit" in done.stdout
     recorded = answers(project)
     assert (recorded["_src_path"], recorded["_commit"]) == (OWN, f"v{NEXT}")
     check_edits(project, edits)

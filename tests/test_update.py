@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -230,6 +231,22 @@ def test_a_conflict_is_named_and_exits_3(tmp_path: Path) -> None:
     assert "with 1 conflict" in done.stdout
     assert "git reset --hard" in done.stdout
     assert "*.mine binary\n" in (project / FIXED).read_text()
+
+
+def test_the_example_in_the_docs_is_what_one_sees(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "update.md").read_text()
+    [example] = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    project = created("0.4.0", tmp_path, "--deploy", "compose")
+    compose = (project / "compose.yaml").read_text()
+    (project / "compose.yaml").write_text(compose.replace(":8080:8080", ":9000:8080"))
+    with (project / "README.md").open("a") as file:
+        file.write("\n## Runbook\n\nCall Tess.\n")
+    git(project, "commit", "-qam", "Mine")
+    for shown in re.split(r"^\$ ", example, flags=re.MULTILINE)[1:]:
+        command, _, expected = shown.partition("\n")
+        done = offline(*command.split(), cwd=project, path=releases.installed(NEXT))
+        parts = map(re.escape, re.split(r"^ *…\n", expected, flags=re.MULTILINE))
+        assert re.search(".*".join(parts), done.stdout, re.DOTALL), done
 
 
 def test_a_project_newer_than_gindock_is_told_which_to_install(tmp_path: Path) -> None:

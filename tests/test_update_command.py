@@ -71,7 +71,9 @@ def test_diff_shows_what_would_change_and_writes_nothing(case: Case) -> None:
     assert done.code == 3
     assert "+<<<<<<< yours\n" in done.stdout
     assert "rename from c.txt\nrename to moved/c.txt\n" in done.stdout
-    assert done.stdout.endswith("with 1 conflict; nothing was written.\n")
+    assert done.stdout.endswith(
+        "\nIt would be updated from v1.0.0 to v2.0.0, with 1 conflict; nothing was written.\n"
+    )
     assert "\x1b[" not in done.stdout
     assert {p: p.read_bytes() for p in case.project.rglob("*") if p.is_file()} == before
     with Terminal("update", "--diff", cwd=case.project) as terminal:
@@ -175,7 +177,9 @@ def test_bad_input_is_refused(arguments: tuple[str, ...], message: str, case: Ca
 def test_an_answer_is_changed_without_another_version(case: Case) -> None:
     asked = "size: {type: int, default: 1}"
     case.releases(*questions(asked, asked))
-    assert gindock("update", "--to", "current", "--set", "size=2", cwd=case.project).code == 0
+    done = gindock("update", "--to", "current", "--set", "size=2", cwd=case.project)
+    assert done.code == 0
+    assert "\nAnswered anew at v1.0.0. Look at it" in done.stdout
     text = (case.project / ".copier-answers.yml").read_text()
     assert "size: 2\n" in text
     assert "_commit: v1.0.0\n" in text

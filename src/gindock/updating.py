@@ -75,6 +75,8 @@ class Update:
     diff: str | None = None
     recovered: bool = False
     """An earlier update that was killed has been undone first."""
+    switched: bool = False
+    """`template` is another than before."""
     way_back: str = "git reset --hard"
 
     @property
@@ -396,6 +398,7 @@ class _Run:
             sorted(_file_changes(merged, prefix), key=lambda file: file.path),
             changed,
             self._news,
+            switched=self._before.url != self._after.url,
             way_back=self._repository.way_back,
         )
 

@@ -120,9 +120,8 @@ class State:
             UserError: what it had written has been changed since.
 
         """
-        note = self.read()
-        if note is None or note.head != self._head() or note.phase in ("rendering", "merging"):
-            self.forget()
+        note = self._begun()
+        if note is None:
             return False
         if note.phase == "done" or _digest(self.repository) == note.new_index:
             if self._is_clean(note):
@@ -139,15 +138,22 @@ class State:
             UserError: files that it wrote have been changed since.
 
         """
-        note = self.read()
-        if note is None or note.head != self._head() or note.phase in ("rendering", "merging"):
-            self.forget()
+        note = self._begun()
+        if note is None:
             return False
-        begun = note.phase == "writing" or not self._is_clean(note)
-        if begun:
+        undo = note.phase == "writing" or not self._is_clean(note)
+        if undo:
             self._roll_back(note)
         self.forget()
-        return begun
+        return undo
+
+    def _begun(self) -> Note | None:
+        """The note of an update that has begun to write over today's HEAD; others are forgotten."""
+        note = self.read()
+        if note is not None and note.phase in ("writing", "done") and note.head == self._head():
+            return note
+        self.forget()
+        return None
 
     def apply(self, merged: Merged, *, before: str, after: str) -> None:
         """Write what `merged` changes; nothing, where it fails.

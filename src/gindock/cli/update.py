@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gindock import source
 from gindock.cli.output import on_a_terminal, print_json, reports_errors, said
 from gindock.errors import BadInputError, ExitCode, UserError
 
@@ -200,20 +201,25 @@ def print_files(done: Update) -> None:
 
 
 def _closing(done: Update) -> str:
-    versions = f"{done.before} to {done.after}"
+    count = len(done.conflicts)
+    what = _what_happened(done)
+    if count:
+        what += f", with {count} conflict{'s' if count > 1 else ''}"
     if done.diff is not None:
-        count = len(done.conflicts)
-        conflicts = f", with {count} conflict{'s' if count > 1 else ''}" if count else ""
-        return f"From {versions}{conflicts}; nothing was written."
-    if done.conflicts:
-        count = len(done.conflicts)
-        return (
-            f"Updated from {versions}, with {count} conflict{'s' if count > 1 else ''}. Resolve "
-            f"what is marked, `git add` it and commit, or go back with `{done.way_back}`."
-        )
+        return f"It would be {what}; nothing was written."
+    what = what[0].upper() + what[1:]
     if done.commit:
-        return f"Updated from {versions}, commit {done.commit}."
-    return (
-        f"Updated from {versions}. Look at it with `git diff --staged` and commit, or go back "
-        f"with `{done.way_back}`."
-    )
+        return f"{what}, commit {done.commit}."
+    look = "Look at it with `git diff --staged` and commit"
+    if count:
+        look = "Resolve what is marked, `git add` it and commit"
+    return f"{what}. {look}, or go back with `{done.way_back}`."
+
+
+def _what_happened(done: Update) -> str:
+    if done.switched:
+        template = "gindock's own template" if done.template == source.URL else done.template
+        return f"switched from {done.before} to {done.after} of {template}"
+    if done.before == done.after:
+        return f"answered anew at {done.after}"
+    return f"updated from {done.before} to {done.after}"
