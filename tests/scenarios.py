@@ -219,7 +219,8 @@ class Case:
             assert read(self.project) == self._before[1]
 
     def _head(self) -> str:
-        return self.git("rev-parse", "HEAD") if (self.project / ".git").exists() else ""
+        found = run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], self.project, ok=False)
+        return found.stdout
 
     def _check_index(self, expected: Left) -> None:
         unmerged = self._unmerged()

@@ -22,6 +22,7 @@ from scenarios import (
     PAGE,
     TEXT,
     Case,
+    Files,
     Left,
     conflict,
     page,
@@ -32,6 +33,8 @@ from scenarios import (
     write,
 )
 from support import run
+
+from gindock import answers
 
 #: What gindock leaves of `AGAINST`, and what Copier does.
 CONFLICT = conflict("seven, mine\n", "seven, fixed\n")
@@ -216,6 +219,15 @@ def test_a_file_to_skip_is_the_users(case: Case) -> None:
     skip = "_skip_if_exists: [a.txt]\n"
     case.releases({"copier.yml": skip, "a.txt": TEXT}, {"copier.yml": skip, "a.txt": FIXED})
     case.edit({"a.txt": MINE})
+    case.update(Left(), Left())
+
+
+@scenario("Edits", copier="edit kept", gindock="edit kept")
+def test_a_link_in_the_place_of_a_file_to_skip_is_the_users(case: Case) -> None:
+    """The template changes a file that it names in `_skip_if_exists`, the user made it a link."""
+    skip = "_skip_if_exists: [a.txt]\n"
+    case.releases({"copier.yml": skip, "a.txt": TEXT}, {"copier.yml": skip, "a.txt": FIXED})
+    case.edit({"a.txt": LINK + "mine.txt", "mine.txt": MINE})
     case.update(Left(), Left())
 
 
@@ -623,6 +635,24 @@ def test_an_ignored_directory_in_the_way_stops_the_update(case: Case) -> None:
 
 
 @scenario("In the way", copier="raw traceback", gindock="refused by name")
+def test_an_ignored_directory_of_links_stops_the_update(case: Case) -> None:
+    """The template adds a file where the user has an ignored directory with a symlink in it."""
+    ignored = {".gitignore": "build\n", "a.txt": TEXT}
+    case.releases(ignored, {**ignored, "build": "new\n"})
+    write(case.project, {"build/data": LINK + "/usr/share"})
+    case.update(TRACEBACK, refused("build"))
+
+
+@scenario("In the way", copier="own file lost, exit 0", gindock="refused by name")
+def test_an_ignored_file_of_another_spelling_stops_the_update(case: Case) -> None:
+    """The template spells a file in lower case now, and the user has an ignored one of that name."""
+    ignored = {".gitignore": "/local.env\n"}
+    case.releases({**ignored, "Local.env": TEXT}, {**ignored, "local.env": TEXT})
+    write(case.project, {"local.env": "mine\n"})
+    case.update(Left({"Local.env": None, "local.env": TEXT}), refused("local.env"))
+
+
+@scenario("In the way", copier="raw traceback", gindock="refused by name")
 def test_an_ignored_file_in_the_path_stops_the_update(case: Case) -> None:
     """The template adds a file below a path that is the user's ignored file."""
     ignored = {".gitignore": "/conf\n", "a.txt": TEXT}
@@ -717,6 +747,17 @@ def test_an_edit_in_a_file_outside_the_work_tree_stops_the_update(case: Case) ->
     case.update(Left({"a.txt": FIXED}), refused("a.txt"))
 
 
+@scenario("Refused", copier="edit kept, fix arrives", gindock="refused")
+def test_a_rebase_in_progress_stops_the_update(case: Case) -> None:
+    """A rebase that waits for its user."""
+    case.releases()
+    case.edit({"a.txt": MINE})
+    case.edit({"mine.txt": "mine\n"})
+    case.env["GIT_SEQUENCE_EDITOR"] = "sed -i s/pick/edit/"
+    case.git("rebase", "--quiet", "--interactive", "HEAD~1")
+    case.update(Left({"a.txt": BOTH}), refused("in the middle of a rebase"))
+
+
 @scenario("Refused", copier="refused", gindock="refused")
 def test_without_git_there_is_no_update(case: Case) -> None:
     """The project is not in git."""
@@ -747,6 +788,17 @@ def test_a_version_that_the_template_lacks_is_named(case: Case) -> None:
     case.releases()
     case.record("_commit", "v1.5.0")
     case.update(TRACEBACK, refused("v1.5.0", code=2))
+
+
+@scenario("Refused", copier="the fix never arrives, unsaid", gindock="refused, with the next step")
+def test_a_version_that_has_moved_is_no_version(case: Case) -> None:
+    """`_commit` is a tag like `v2`, which the template has moved to its newest release since."""
+    case.releases()
+    template = shutil.copytree(answers.origin(case.project)[0], case.folder / "template")
+    run(["git", "tag", "v0", "v2.0.0"], template)
+    case.record("_src_path", str(template))
+    case.record("_commit", "v0")
+    case.update(Left(), refused("v0 and v2.0.0 on one commit"), to="v0")
 
 
 @scenario("Refused", copier="raw traceback", gindock="refused, with the next step")
@@ -823,6 +875,29 @@ def test_an_update_is_taken_back(case: Case) -> None:
     assert (read(case.project) == before) == (case.tool == "gindock")
 
 
+def in_a_subfolder(case: Case, edits: Files) -> Path:
+    """Let the project be a folder of a repository in which other things are not committed."""
+    repository = case.folder / "repository"
+    shutil.rmtree(case.project / ".git")
+    (repository / "services").mkdir(parents=True)
+    case.project = case.project.rename(repository / "services" / "shop")
+    run(["git", "init", "--quiet"], repository)
+    write(repository, {"other.txt": "other\n", "staged.txt": "staged\n"})
+    write(case.project, edits)
+    run(["git", "add", "--all"], repository)
+    run(["git", "commit", "--quiet", "-m", "Mine"], repository)
+    write(repository, {"other.txt": "other, mine\n", "staged.txt": "staged, mine\n"})
+    run(["git", "add", "staged.txt"], repository)
+    case.way_back = ("restore", "--source=HEAD", "--staged", "--worktree", "--", ".")
+    return repository
+
+
+def check_the_rest_stays(repository: Path) -> None:
+    """What was not committed elsewhere is as it was."""
+    status = run(["git", "status", "--porcelain"], repository).stdout
+    assert {" M other.txt", "M  staged.txt"} <= set(status.splitlines())
+
+
 def check_merged(case: Case, *options: str) -> None:
     """The fix of a.txt arrives beside the user's edit."""
     case.update(
@@ -881,21 +956,9 @@ def test_a_shallow_clone_is_updated(case: Case) -> None:
 def test_changes_beside_a_project_in_a_subfolder_stay(case: Case) -> None:
     """The project is a subfolder of its repository, with uncommitted changes elsewhere."""
     case.releases()
-    repository = case.folder / "repository"
-    shutil.rmtree(case.project / ".git")
-    (repository / "services").mkdir(parents=True)
-    case.project = case.project.rename(repository / "services" / "shop")
-    run(["git", "init", "--quiet"], repository)
-    write(repository, {"other.txt": "other\n", "staged.txt": "staged\n"})
-    write(case.project, {"a.txt": MINE})
-    run(["git", "add", "--all"], repository)
-    run(["git", "commit", "--quiet", "-m", "Mine"], repository)
-    write(repository, {"other.txt": "other, mine\n", "staged.txt": "staged, mine\n"})
-    run(["git", "add", "staged.txt"], repository)
-    case.way_back = ("restore", "--source=HEAD", "--staged", "--worktree", "--", ".")
+    repository = in_a_subfolder(case, {"a.txt": MINE})
     check_merged(case)
-    assert (repository / "other.txt").read_text() == "other, mine\n"
-    assert "M  staged.txt\n" in case.git("status", "--porcelain")
+    check_the_rest_stays(repository)
 
 
 @scenario("Repositories", copier="files outside appear", gindock="fixes arrive in the index")
@@ -913,6 +976,58 @@ def test_a_sparse_checkout_stays_sparse(case: Case) -> None:
         ),
     )
     assert case.tool == "copier" or case.git("show", ":out/c.txt") == BOTH
+
+
+@scenario("Repositories", copier="files outside appear", gindock="fixes arrive in the index")
+def test_a_partial_clone_fetches_what_it_needs(case: Case) -> None:
+    """A partial clone with a sparse checkout, and an edit outside of it that was never fetched."""
+    names = ("a.txt", "out/c.txt")
+    case.releases(dict.fromkeys(names, TEXT), dict.fromkeys(names, FIXED))
+    case.edit(dict.fromkeys(names, MINE))
+    case.git("config", "uploadpack.allowFilter", "true")
+    origin, case.project = case.project, case.folder / "partial"
+    clone = ["git", "clone", "--quiet", "--no-checkout", "--filter=blob:none"]
+    run([*clone, f"file://{origin}", case.project], case.folder)
+    case.git("sparse-checkout", "set", "--no-cone", "/*", "!/out/")
+    case.git("checkout", "--quiet")
+    case.update(
+        Left({"a.txt": BOTH, "out/c.txt": BOTH}),
+        Left({"a.txt": BOTH}, {"a.txt": "merged", "out/c.txt": "merged"}),
+    )
+    assert case.tool == "copier" or case.git("show", ":out/c.txt") == BOTH
+
+
+@scenario("Repositories", copier="no such option", gindock="committed, and nothing else")
+def test_a_commit_in_a_subfolder_has_the_whole_update_and_no_more(case: Case) -> None:
+    """`--commit` in a subfolder of a sparse checkout, with a hook, and something else staged."""
+    names = ("a.txt", "out/c.txt", "run")
+    case.releases(
+        dict.fromkeys(names, TEXT), {**dict.fromkeys(names, FIXED), "run": EXECUTABLE + TEXT}
+    )
+    repository = in_a_subfolder(case, {"a.txt": MINE, "out/c.txt": MINE})
+    run(["git", "sparse-checkout", "set", "--no-cone", "/*", "!/services/shop/out/"], repository)
+    run(["git", "config", "core.fileMode", "false"], repository)
+    hook = repository / ".git" / "hooks" / "pre-commit"
+    hook.write_text("#!/bin/sh\necho checked >>other2.txt && git add other2.txt\n")
+    hook.chmod(0o755)
+    case.update(
+        Left({"a.txt": BOTH, "out/c.txt": BOTH, "run": EXECUTABLE + TEXT}),
+        Left(
+            {"a.txt": BOTH, "run": EXECUTABLE + TEXT},
+            {"a.txt": "merged", "out/c.txt": "merged", "run": "updated"},
+        ),
+        options={"gindock": ("--commit",)},
+    )
+    if case.tool == "gindock":
+        committed = case.git("show", "--format=", "--name-only").splitlines()
+        shop = "services/shop"
+        assert committed == [
+            "other2.txt", *(f"{shop}/{name}" for name in (ANSWERS, "a.txt", "out/c.txt", "run"))
+        ]  # fmt: skip
+        assert case.git("show", "HEAD:./out/c.txt") == BOTH
+        assert case.git("ls-tree", "HEAD", "run").startswith("100755 ")
+        assert case.git("diff", "--cached", "--name-only").splitlines() == ["staged.txt"]
+    check_the_rest_stays(repository)
 
 
 @scenario("Repositories", copier="no such option", gindock="committed")
@@ -1054,6 +1169,24 @@ def test_a_file_that_the_user_gave_crlf_is_merged(case: Case) -> None:
     case.update(
         Left({"a.txt": rejected(crlf(MINE), FIXED, above="")}, unmerged=("a.txt",)),
         Left({"a.txt": crlf(BOTH)}, {"a.txt": "merged"}),
+    )
+
+
+@scenario("Line endings", copier="edit kept, fix arrives", gindock="edit kept, fix arrives")
+def test_line_endings_that_the_template_begins_to_ask_for_are_no_conflict(case: Case) -> None:
+    """The template brings a `.gitattributes` that asks for CRLF in files that the user edited."""
+    case.releases(
+        {"a.txt": TEXT, "b.txt": TEXT},
+        {".gitattributes": "*.txt text eol=crlf\n", "a.txt": FIXED, "b.txt": TEXT, "c.txt": TEXT},
+    )
+    case.edit({"a.txt": MINE, "b.txt": MINE})
+    attributes = {".gitattributes": "*.txt text eol=crlf\n"}
+    case.update(
+        Left({**attributes, "a.txt": crlf(BOTH), "c.txt": crlf(TEXT)}),
+        Left(
+            {**attributes, "a.txt": crlf(BOTH), "c.txt": crlf(TEXT)},
+            {".gitattributes": "added", "a.txt": "merged", "c.txt": "added"},
+        ),
     )
 
 

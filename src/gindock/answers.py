@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ _ANY = ".copier-answers*.y*ml"
 def find(project: Path) -> Path | None:
     """The answers file of `project`; None where there is none."""
     usual = project / _USUAL
-    return usual if usual.is_file() else next(iter(sorted(project.glob(_ANY))), None)
+    # Path.is_file() raises where the folder cannot be read.
+    found = os.path.isfile(usual)  # noqa: PTH113
+    return usual if found else next(iter(sorted(project.glob(_ANY))), None)
 
 
 def recorded(project: Path) -> dict[str, Any]:
@@ -32,15 +35,29 @@ def recorded(project: Path) -> dict[str, Any]:
 
 def read(file: Path) -> dict[str, Any]:
     """The content of the answers file `file`; raises as `recorded` does."""
+    content = _parsed(file.read_bytes())
+    if content is None:
+        raise UserError(f"{file} is no valid answers file; restore it from git")
+    return content
+
+
+def agree(new: bytes, other: bytes) -> bool:
+    """Whether `other` records all that the answers file `new` records; it may hold more."""
+    wanted, found = _parsed(new), _parsed(other)
+    if wanted is None or found is None:
+        return False
+    return wanted.items() <= found.items()
+
+
+def _parsed(text: bytes) -> dict[str, Any] | None:
     # libyaml is ten times as fast, where PyYAML was built with it.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
+        content = yaml.load(text.decode(), Loader=loader)
     except (yaml.YAMLError, ValueError):
-        content = None
-    if not isinstance(content, dict):
-        raise UserError(f"{file} is no valid answers file; restore it from git")
-    return content
+        return None
+    is_record = isinstance(content, dict) and all(isinstance(key, str) for key in content)
+    return content if is_record else None
 
 
 def origin(project: Path) -> tuple[str, str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from gindock.errors import UserError
@@ -30,6 +30,14 @@ REPOSITORY_VARIABLES = (
 )
 
 
+# How the user's shell would have git read paths; ours are names, or have magic of their own.
+_PATHSPEC_VARIABLES = (
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+)
+
 _MISSING = "git is not installed; install it and run the command again"
 
 
@@ -45,9 +53,13 @@ def check_installed() -> None:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment, free of another git's repository, with `extra` added."""
-    env = {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}
+    env = {k: v for k, v in _users_environment().items() if k not in _PATHSPEC_VARIABLES}
     # No command that only looks may leave an `index.lock` behind when it is killed.
     return {**env, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
+
+
+def _users_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}
 
 
 def git(
@@ -64,11 +76,31 @@ def git(
         KeyboardInterrupt: Ctrl-C has reached git first.
 
     """
+    return _run(arguments, folder, environment(env), stdin, accept)
+
+
+def commit(message: str, *, folder: Path, env: Mapping[str, str] | None = None) -> None:
+    """Commit what is staged as the user would, with their hooks in their environment.
+
+    Raises as `git` does.
+    """
+    # Without this, git would make up an author from the machine's name.
+    arguments = ("-c", "user.useConfigOnly=true", "commit", "--quiet", "--message", message)
+    _run(arguments, folder, {**_users_environment(), **(env or {})})
+
+
+def _run(
+    arguments: Sequence[str | Path],
+    folder: Path,
+    env: Mapping[str, str],
+    stdin: bytes | None = None,
+    accept: Container[int] = (0,),
+) -> bytes:
     try:
         done = subprocess.run(
             ["git", *map(str, arguments)],
             cwd=folder,
-            env=environment(env),
+            env=env,
             input=b"" if stdin is None else stdin,
             capture_output=True,
             check=False,

@@ -15,6 +15,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gindock import answers
 from gindock.errors import UserError
 from gindock.git import GitError, git, line
 
@@ -24,6 +25,8 @@ ABSENT = "000000"
 #: What the user's side is called in conflict markers.
 _YOURS = "yours"
 _OLDEST_GIT = (2, 38)
+#: How `git diff-tree` is to tell changes to `parsed_changes`.
+RAW = ("-r", "-z", "--raw", "--no-renames", "--full-index")
 
 #: One entry of a tree: its mode and its object's id.
 Entry = tuple[str, str]
@@ -105,7 +108,14 @@ class Repository:
         accept: Container[int] = (0,),
     ) -> bytes:
         """Run git at the top of the work tree, as `gindock.git.git` does."""
+        # A folder may be called `:(top)`.
+        env = {"GIT_LITERAL_PATHSPECS": "1", **(env or {})}
         return git(*arguments, folder=self.top, stdin=stdin, env=env, accept=accept)
+
+    def tree(self, commit: str) -> str | None:
+        """The id of the project's folder in `commit`; None where it is not there."""
+        wanted = f"{commit}:{self.prefix}"
+        return line("rev-parse", "--verify", "--quiet", wanted, folder=self.top)
 
     def entries(self, treeish: str) -> Tree:
         """The files below the project in a tree of the project's repository."""
@@ -158,6 +168,8 @@ class Merged:
     conflicts: Mapping[str, Conflict]
     declined: frozenset[str]
     """What the user had deleted and the template has changed: it stays deleted."""
+    overruled: frozenset[str]
+    """What the user had changed and the template's is taken of, whole."""
     moved: Mapping[str, str]
     """Where HEAD has a file that the result has elsewhere: its former path by the new one."""
 
@@ -186,17 +198,22 @@ class Merge:
         self._head, self._tree = ids
 
     def merge(
-        self, before: Path, after: Path, *, labels: tuple[str, str], always_new: str
+        self, before: Path, after: Path, *, labels: tuple[str, str], answers_file: str
     ) -> Merged:
         """Merge the difference between the renders `before` and `after` into HEAD.
 
-        `labels` name them in conflict markers; of the file `always_new`, relative to the project,
-        the new render's is taken.
+        `labels` name them in conflict markers; of the answers file, relative to the project, the
+        new render's is taken unless the merged one records the same.
+
+        Raises:
+            GitError: git fails, for example to fetch what a partial clone lacks.
+
         """
         prefix = self._repository.prefix
         ours = self._repository.entries(self._head)
         base, theirs = self._listed(before), self._listed(after)
         self._convert((before, base), (after, theirs))
+        self._fetch(entry for path, entry in ours.items() if base.get(path) != entry)
         self._adapt_line_endings(ours, base, theirs)
         old, new = (self._write_tree(ours, files) for files in (base, theirs))
         ancestor = self._commit(old)
@@ -206,9 +223,11 @@ class Merge:
         tree, conflicts = self._merge_tree(yours, template)
         declined = {p for p, c in conflicts.items() if c.stages.keys() == {1, 3}}
         changes: dict[str, Entry] = dict.fromkeys(declined, _NOTHING)
-        answers = prefix + always_new
-        if answers in theirs:
-            changes[answers] = theirs[answers]
+        record = prefix + answers_file
+        overruled = not self._records_the_same(tree, record, theirs)
+        if overruled:
+            changes[record] = theirs[record]
+            declined.discard(record)
         conflicts = {p: c for p, c in conflicts.items() if p not in changes}
         if declined:
             changes |= self._restored(tree, conflicts, declined, ours)
@@ -222,7 +241,8 @@ class Merge:
             tree = self._changed_tree(tree, changes)
         return Merged(
             base, ours, theirs, self._head, tree, self._changes(self._tree, tree, conflicts),
-            conflicts, frozenset(declined), self._moved(self._tree, tree),
+            conflicts, frozenset(declined), frozenset([record] if overruled else []),
+            self._moved(self._tree, tree),
         )  # fmt: skip
 
     def diff(self, merged: Merged, *, colour: bool) -> str:
@@ -235,12 +255,7 @@ class Merge:
         return patch.decode(errors="replace")
 
     def _changes(self, head: str, tree: str, conflicts: Iterable[str]) -> list[Change]:
-        how = ("-r", "-z", "--raw", "--no-renames", "--full-index")
-        listing = self._git("diff-tree", *how, head, tree).split(b"\0")
-        changes = []
-        for about, path in zip(listing[::2], listing[1::2], strict=False):
-            old_mode, new_mode, old_id, new_id, _ = about.decode().lstrip(":").split()
-            changes.append(Change(os.fsdecode(path), old_mode, old_id, new_mode, new_id))
+        changes = parsed_changes(self._git("diff-tree", *RAW, head, tree))
         held = self._held(tree, set(conflicts) - {change.path for change in changes})
         return [*changes, *(Change(path, *entry, *entry) for path, entry in held.items())]
 
@@ -248,6 +263,20 @@ class Merge:
         """The entries of `paths` in `tree`; those that are not there have none."""
         listing = _parsed(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
         return {path: listing.get(path, (ABSENT, "")) for path in sorted(paths)}
+
+    def _records_the_same(self, tree: str, file: str, theirs: Tree) -> bool:
+        """Whether the answers `file` in `tree` records what `theirs` does, and perhaps more."""
+        found = self._held(tree, [file])[file]
+        if file not in theirs or found == theirs[file]:
+            return True
+        texts = self._contents({"new": theirs[file], "merged": found})
+        return answers.agree(texts["new"], texts.get("merged", b""))
+
+    def _fetch(self, entries: Iterable[Entry]) -> None:
+        """Let git fetch what a partial clone has not fetched, since the merge cannot."""
+        wanted = "".join(f"{i}\n" for mode, i in entries if mode.startswith("100")).encode()
+        if b" missing\n" in self._repository.git("cat-file", "--batch-check", stdin=wanted):
+            raise GitError("the repository lacks objects of its own; run `git fsck` to see which")
 
     def _restored(
         self,
@@ -308,7 +337,7 @@ class Merge:
         modes: dict[str, str] = {}
         plain: list[str] = []
         listed: dict[str, Entry] = {}
-        for path in _files(render):
+        for path in files_below(render):
             mode = (render / path).lstat().st_mode
             if stat.S_ISLNK(mode):
                 target = os.fsencode((render / path).readlink())
@@ -334,22 +363,31 @@ class Merge:
         attributes = ("filter", "ident", "working-tree-encoding")
         said = self._repository.git("check-attr", "-z", "--stdin", *attributes, stdin=names)
         fields = said.split(b"\0")
-        converted = {
-            os.fsdecode(path)
-            for path, value in zip(fields[::3], fields[2::3], strict=False)
-            if value not in (b"unspecified", b"unset")
-        }
+        asked: dict[str, set[bytes]] = {}
+        for name, attribute, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
+            if value not in (b"unspecified", b"unset"):
+                asked.setdefault(os.fsdecode(name), set()).add(attribute)
         for render, listed in renders:
-            for path, entry in listed.items():
-                if not entry[0].startswith("100"):
+            for path, (mode, identity) in listed.items():
+                if not mode.startswith("100"):
                     continue
-                content = (render / path.removeprefix(self._repository.prefix)).read_bytes()
-                if path in converted or b"\r\n" in content:
+                file = render / path.removeprefix(self._repository.prefix)
+                content = file.read_bytes()
+                store = ("hash-object", "-w", "--stdin")
+                # Copier writes text in UTF-8, whatever the project has.
+                utf8 = set() if b"\0" in content else {b"working-tree-encoding"}
+                wanted = asked.get(path, set()) - utf8
+                if b"\r\n" in content:
+                    # Where the template's own attributes ask for CRLF, git does not store it.
+                    own = f"--path={file.relative_to(render)}"
+                    stored = self._git(*store, own, stdin=content, attributes=render)
+                    listed[path] = (mode, stored.decode().strip())
+                if wanted or (b"\r\n" in content and listed[path][1] == identity):
                     stored = self._repository.git(
-                        "-c", "core.safecrlf=false", "hash-object", "-w", f"--path={path}",
-                        "--stdin", stdin=content, env=self.environment,
+                        "-c", "core.safecrlf=false", *store, f"--path={path}",
+                        stdin=content, env=self.environment,
                     )  # fmt: skip
-                    listed[path] = (entry[0], stored.decode().strip())
+                    listed[path] = (mode, stored.decode().strip())
 
     def _adapt_line_endings(self, ours: Tree, *renders: dict[str, Entry]) -> None:
         """Give the renders of a file CRLF where the user has committed it so throughout."""
@@ -413,7 +451,7 @@ class Merge:
         )  # fmt: skip
         done = self._git(
             *options, "merge-tree", "--write-tree", "-z", "--messages", yours, template,
-            attributes=True, accept=(0, 1),
+            attributes=self._repository.top, accept=(0, 1),
         )  # fmt: skip
         fields = done.split(b"\0")
         tree, fields = fields[0].decode(), fields[1:]
@@ -449,16 +487,16 @@ class Merge:
         *arguments: str | Path,
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
-        attributes: bool = False,
+        attributes: Path | None = None,
         accept: Container[int] = (0,),
     ) -> bytes:
-        """Run git on the scratch repository, with the `attributes` of the work tree or without."""
+        """Run git on the scratch repository, with the `attributes` in a work tree or without."""
         where = [f"--git-dir={self._git_dir}"]
         if attributes:
-            where.append(f"--work-tree={self._repository.top}")
+            where.append(f"--work-tree={attributes}")
         return git(
-            *where, *arguments, folder=self._repository.top, stdin=stdin, accept=accept,
-            env={**self._clean(), **self.environment, **(env or {})},
+            *where, *arguments, folder=attributes or self._repository.top, stdin=stdin,
+            accept=accept, env={**self._clean(), **self.environment, **(env or {})},
         )  # fmt: skip
 
     @staticmethod
@@ -486,6 +524,16 @@ def index_info(entries: Iterable[tuple[str, Entry]], width: int, stage: int = 0)
     )
 
 
+def parsed_changes(listing: bytes) -> list[Change]:
+    """What `git diff-tree` with the options `RAW` says."""
+    fields = listing.split(b"\0")
+    changes = []
+    for about, path in zip(fields[::2], fields[1::2], strict=False):
+        old_mode, new_mode, old_id, new_id, _ = about.decode().lstrip(":").split()
+        changes.append(Change(os.fsdecode(path), old_mode, old_id, new_mode, new_id))
+    return changes
+
+
 def _parsed(listing: bytes) -> dict[str, Entry]:
     entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
     return {
@@ -494,7 +542,7 @@ def _parsed(listing: bytes) -> dict[str, Entry]:
     }
 
 
-def _files(folder: Path) -> Iterator[str]:
+def files_below(folder: Path) -> Iterator[str]:
     """The paths of the files and links below `folder`."""
     for above, folders, files in os.walk(folder):
         links = [name for name in folders if Path(above, name).is_symlink()]

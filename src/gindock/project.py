@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gindock.errors import BadInputError
-from gindock.git import GitError, check_installed, git, line
+from gindock.git import GitError, check_installed, commit, git, line
 from gindock.questions import Questions
 from gindock.source import Source
 from gindock.staging import PREFIX as STAGING_PREFIX
@@ -370,16 +370,7 @@ def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
     except GitError as error:
         return None, f"{error}; nothing is committed"
     try:
-        # Without this, git would make up an author from the machine's name.
-        git(
-            "-c",
-            "user.useConfigOnly=true",
-            "commit",
-            "--quiet",
-            "--message",
-            message,
-            folder=project,
-        )
+        commit(message, folder=project)
     except GitError as error:
         if line("config", "user.email", folder=project) is None:
             return None, (

@@ -53,7 +53,8 @@ def find(directories: Iterable[Path]) -> list[Path]:
         directory = _absolute(directory)
         below = [directory] if answers.find(directory) else [*_below(directory)]
         for project in below or [directory]:
-            found.setdefault(project.resolve(), project)
+            # Unlike Path.resolve(), without an error for a link that leads to itself.
+            found.setdefault(Path(os.path.realpath(project)), project)
     return list(found.values())
 
 

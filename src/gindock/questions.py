@@ -52,8 +52,7 @@ class Question:
         except UnicodeEncodeError:
             raise ValueError("the answer is no valid UTF-8") from None
         if self.several:
-            listed = text.strip("[] ")
-            values = [] if listed in ("", NOTHING) else [v.strip() for v in listed.split(",")]
+            values = listed(text)
             for value in values:
                 self._check_choice(value)
             return values
@@ -133,6 +132,23 @@ class Questions:
             return text.strip().lower() not in ("", "0", "false", "no", "none", "off", "n", "f")
 
         return [q.key for q in self.all if holds(q.when) and holds(q.ask)]
+
+
+def listed(text: str) -> list[str]:
+    """The answers to a question of several that `text` spells."""
+    inner = text.strip("[] ")
+    return [] if inner in ("", NOTHING) else [value.strip() for value in inner.split(",")]
+
+
+def takes_several(copier_yml: str) -> set[str]:
+    """The keys of the questions in any template's `copier.yml` that take several answers."""
+    try:
+        content = yaml.safe_load(copier_yml)
+    except (yaml.YAMLError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        return set()
+    return {k for k, v in content.items() if isinstance(v, dict) and v.get("multiselect") is True}
 
 
 def _choices(choices: Any) -> dict[str, str]:

@@ -177,7 +177,13 @@ def rerender(
             overwrite=True,
             quiet=True,
         )
-    return answers.read(file)
+    recorded = answers.read(file)
+    if "_commit" not in recorded:
+        raise UserError(
+            f"the template at {template.url} does not record its version in {answers_file}; let "
+            "that file's template hold `_copier_answers | to_nice_yaml`"
+        )
+    return recorded
 
 
 def own_defaults() -> Mapping[str, Any]:
@@ -230,7 +236,7 @@ def _copier(*, own: bool = True) -> Iterator[None]:
         except UnsafeTemplateError as error:
             features = str(error).splitlines()[0]
             raise UserError(
-                f"{features} gindock runs no template's own commands; use `copier copy --trust`"
+                f"{features} gindock runs no template's own commands; use Copier, with --trust"
             ) from None
         except ProcessExecutionError as error:
             if error.retcode == -signal.SIGINT:  # Ctrl-C has reached git first.

@@ -6,6 +6,7 @@ listing, so that a second status renders nothing and does not import Copier.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
@@ -251,8 +252,10 @@ class _WorkTree:
             return self.modified[path]
         try:
             mode = (self.project / path).lstat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            return _ABSENT[0]
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return _ABSENT[0]
+            raise
         if stat.S_ISLNK(mode):
             return "120000"
         if stat.S_ISREG(mode):

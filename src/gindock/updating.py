@@ -20,7 +20,7 @@ from gindock import answers, changelog, source
 from gindock.errors import BadInputError, ExitCode, RefusedAnswerError, UserError
 from gindock.git import GitError, check_installed, line
 from gindock.merging import Merge, Merged, Repository
-from gindock.questions import Questions
+from gindock.questions import Questions, listed, takes_several
 from gindock.source import Source
 from gindock.worktree import Note, State
 
@@ -102,6 +102,7 @@ class Update:
             "answers": {k: {"before": b, "after": a} for k, (b, a) in self.answers.items()},
             "changelog": self.changelog,
             "commit": self.commit,
+            "recovered": self.recovered,
             **({} if self.diff is None else {"diff": self.diff}),
             "exit_code": int(self.exit_code),
         }
@@ -174,6 +175,8 @@ class _Run:
         url, before, self._recorded = answers.origin(self._project)
         file = answers.find(self._project)
         assert file is not None
+        if file.is_symlink():
+            raise UserError(f"{file} is a link, which an update cannot follow; commit a file there")
         self._answers_file = file.relative_to(self._project)
         self._check_committed(self._repository.prefix + self._answers_file.as_posix())
         self._before = Source(url, before)
@@ -197,7 +200,7 @@ class _Run:
             state.apply(merged, before=self._before.ref or "", after=self._after.ref or "")
             done = self._summary(merged, recorded)
         if self._request.commit and not done.conflicts:
-            done = replace(done, commit=self._commit(done))
+            done = replace(done, commit=self._commit(done, merged.tree, state))
         return done
 
     def _target(self) -> Source:
@@ -241,6 +244,20 @@ class _Run:
             "to go back, revert the commit of the update"
         )
 
+    def _refuse_moved_tag(self, reached: str) -> None:
+        """Refuse where the project's version names the same commit as the one to go to."""
+        before, after = (source.version_of(s.ref or "") for s in (self._before, self._after))
+        if (
+            self._before.url == self._after.url
+            and reached == self._before.ref
+            and before and after and before != after
+        ):  # fmt: skip
+            raise UserError(
+                f"the template has {reached} and {self._after.ref} on one commit, so that what "
+                f"this project was rendered from cannot be told; let _commit in "
+                f"{self._answers_file} name that version by a tag that stays, and commit it"
+            )
+
     def _assigned(self) -> dict[str, Any]:
         given: dict[str, Any] = {}
         own = Questions.read(source.questions_file()) if self._after.embedded else None
@@ -250,9 +267,9 @@ class _Run:
                 raise BadInputError(f"--set {assignment}: write it as question=value")
             if key in given:
                 raise BadInputError(f"--set answers '{key}' twice")
-            if own is None:
-                given[key] = text
-            elif key in own.by_key:
+            if own is None and not key.startswith("_"):
+                given[key] = self._listed(key, text)
+            elif own and key in own.by_key:
                 with _refused(key):
                     given[key] = own.by_key[key].parse(text)
             else:
@@ -261,6 +278,12 @@ class _Run:
                     "`gindock new --help`"
                 )
         return given
+
+    def _listed(self, key: str, text: str) -> Any:
+        """What `text` answers in another template than gindock's: a list, where that is asked."""
+        with source.opened(self._after.url) as read:
+            several = takes_several(read(self._after.ref or "HEAD", "copier.yml") or "")
+        return listed(text) if key in several else text
 
     def _check_clean(self) -> None:
         unmerged = self._repository.git("ls-files", "--unmerged", "-z", "--full-name")
@@ -281,11 +304,17 @@ class _Run:
             )
 
     def _check_no_other_work(self) -> None:
-        for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"):
+        signs = {
+            "MERGE_HEAD": "merge",
+            "CHERRY_PICK_HEAD": "cherry-pick",
+            "REVERT_HEAD": "revert",
+            "rebase-merge": "rebase",
+            "rebase-apply": "rebase",
+        }
+        for name, work in signs.items():
             if (self._repository.git_dir / name).exists():
                 raise UserError(
-                    f"{self._project} is in the middle of a {name[:-5].lower().replace('_', '-')}; "
-                    "finish or abort it first"
+                    f"{self._project} is in the middle of a {work}; finish or abort it first"
                 )
 
     def _check_committed(self, path: str) -> None:
@@ -328,10 +357,12 @@ class _Run:
                 )
         # What names a commit tells its version only now.
         self._refuse_downgrade(Source(self._after.url, str(new["_commit"])), self._request.to)
+        self._refuse_moved_tag(str(new["_commit"]))
         rendering.rerender(self._before, before, **same)
         with source.opened(self._after.url) as read:
             self._news = self._changelog(read)
-            if "_skip_if_exists" in (read(str(new["_commit"]), "copier.yml") or "_skip_if_exists"):
+            questions = read(str(new["_commit"]), "copier.yml")
+            if questions is None or re.search("_skip_if_exists|!include", questions):
                 self._keep_what_exists(before, after, {**same, "given": new})
         if state:
             state.write(Note("merging"))
@@ -339,7 +370,7 @@ class _Run:
         labels = (f"template-{self._before.ref}", f"template-{new['_commit']}")
         yield (
             merge,
-            merge.merge(before, after, labels=labels, always_new=self._answers_file.as_posix()),
+            merge.merge(before, after, labels=labels, answers_file=self._answers_file.as_posix()),
             new,
         )
 
@@ -356,7 +387,7 @@ class _Run:
             file.relative_to(after)
             for file in after.rglob("*")
             if file.is_file() and not file.is_symlink()
-            and (self._project / file.relative_to(after)).exists()
+            and os.path.lexists(self._project / file.relative_to(after))
         ]  # fmt: skip
         for file in held:
             (probe / file).parent.mkdir(parents=True, exist_ok=True)
@@ -366,12 +397,11 @@ class _Run:
         for file in held:
             if (probe / file).read_bytes() != marker:
                 continue
-            if (before / file).exists():
-                shutil.copy2(before / file, after / file)
+            (after / file).unlink()
+            if os.path.lexists(before / file):
+                _copy(before / file, after / file)
             elif self._repository.prefix + file.as_posix() in tracked:
-                shutil.copy2(self._project / file, after / file)
-            else:
-                (after / file).unlink()
+                _copy(self._project / file, after / file)
 
     def _changelog(self, read: Any) -> str:
         before, after = self._before, self._after
@@ -402,22 +432,26 @@ class _Run:
             way_back=self._repository.way_back,
         )
 
-    def _commit(self, done: Update) -> str | None:
+    def _commit(self, done: Update, tree: str, state: State) -> str | None:
         message = f"Update the template from {done.before} to {done.after}"
         if done.before == done.after:
             message = "Answer the template's questions anew"
-        only = ["--only", "--", self._repository.prefix] if self._repository.prefix else []
         try:
-            # Without this, git would make up an author from the machine's name.
-            self._repository.git(
-                "-c", "user.useConfigOnly=true", "commit", "--quiet", "--message", message, *only
-            )
+            state.commit(tree, message)
         except GitError as error:
             raise UserError(
                 f"{error}\nThe update is staged and not committed; run "
                 f'`git commit -m "{message}"`, or go back with `{done.way_back}`'
             ) from error
         return line("rev-parse", "--short", "HEAD", folder=self._project)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, a link as it is, or a folder."""
+    if source.is_dir() and not source.is_symlink():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 @contextmanager
@@ -477,6 +511,8 @@ def _file_changes(merged: Merged, prefix: str) -> Iterator[FileChange]:
             yield FileChange(shown(path), "removed")
         elif former is None and change.is_new:
             yield FileChange(shown(path), "added")
+        elif path in merged.overruled and path in base and base[path] != ours.get(path):
+            yield FileChange(shown(path), "updated", "what you had changed in it is in git")
         else:
             whole = (change.new_mode, change.new_id) == theirs.get(path)
             yield FileChange(shown(path), "updated" if whole else "merged", note)

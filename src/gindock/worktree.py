@@ -18,9 +18,18 @@ from pathlib import Path
 from typing import Literal
 
 from gindock.errors import UserError
-from gindock.git import GitError
+from gindock.git import GitError, commit
 from gindock.guard import leave, lock_folder, undisturbed
-from gindock.merging import ABSENT, Change, Merged, Repository, index_info
+from gindock.merging import (
+    ABSENT,
+    RAW,
+    Change,
+    Merged,
+    Repository,
+    files_below,
+    index_info,
+    parsed_changes,
+)
 
 Phase = Literal["rendering", "merging", "writing", "done"]
 
@@ -150,8 +159,11 @@ class State:
     def _begun(self) -> Note | None:
         """The note of an update that has begun to write over today's HEAD; others are forgotten."""
         note = self.read()
-        if note is not None and note.phase in ("writing", "done") and note.head == self._head():
-            return note
+        if note is not None and note.phase in ("writing", "done"):
+            # A commit of something else in the repository does not matter.
+            before = self.repository.tree(note.head)
+            if before is not None and before == self.repository.tree("HEAD"):
+                return note
         self.forget()
         return None
 
@@ -188,7 +200,13 @@ class State:
                         f"{', '.join(foreign)} in {self.repository.project} changed meanwhile; "
                         "nothing was written, commit it and update again"
                     ) from error
-                self._roll_back(note)
+                try:
+                    self._roll_back(note)
+                except GitError as failure:
+                    raise UserError(
+                        f"{failure}\nWhat the update had begun to write is not undone; mend this, "
+                        "and run `gindock update --abort`"
+                    ) from failure
                 self.forget()
                 # Git gets a signal, too, and fails of it.
                 if signals:
@@ -196,6 +214,32 @@ class State:
                 raise
             note.phase = "done"
             self.write(note)
+
+    def commit(self, tree: str, message: str) -> None:
+        """Commit the update whose result is `tree`, and nothing else that is staged.
+
+        Raises:
+            GitError: a hook or a signature failed; the update stays staged.
+
+        """
+        if not self.repository.prefix:
+            commit(message, folder=self.repository.top)
+            return
+        # Elsewhere in the repository something else may be staged, or in conflict.
+        private = self.folder / "index"
+        index = {"GIT_INDEX_FILE": str(private)}
+        shutil.copy(self.repository.index, private)
+        try:
+            self.repository.git(*_PLAIN, "read-tree", "--reset", tree, env=index)
+            commit(message, folder=self.repository.top, env=index)
+        finally:
+            private.unlink()
+        # What the hooks have added is to be in the index, too.
+        added = parsed_changes(self.repository.git("diff-tree", *RAW, tree, "HEAD"))
+        if added:
+            entries = ((change.path, (change.new_mode, change.new_id)) for change in added)
+            lines = index_info(entries, len(tree))
+            self.repository.git(*_PLAIN, "update-index", "-z", "--index-info", stdin=lines)
 
     def _check_head(self, expected: str) -> None:
         if self._head() != expected:
@@ -307,14 +351,10 @@ class State:
             return False
         if file.is_dir() and not file.is_symlink():
             # A folder makes room where all that it holds is tracked and goes.
-            held = [
-                Path(above, name).relative_to(self.repository.top).as_posix()
-                for above, _, names in os.walk(file)
-                for name in names
-            ]
-            return any(name not in gone for name in held)
+            return any(f"{path}/{name}" not in gone for name in files_below(file))
         # Where case does not count, it may be a tracked file of another spelling.
-        return not any(name.casefold() == path.casefold() for name in gone & tracked)
+        spelled = (name for name in gone & tracked if name.casefold() == path.casefold())
+        return not any(_is_same_file(self.repository.top / name, file) for name in spelled)
 
     def _tracked(self) -> tuple[set[str], set[str]]:
         """The paths in the index, and those whose state git is told not to look at."""
@@ -341,6 +381,7 @@ class State:
 
         Raises:
             UserError: some were changed since; nothing is touched then.
+            GitError: git fails, for example because a filter of the user's does.
 
         """
         top = self.repository.top
@@ -354,6 +395,8 @@ class State:
             pending.append(change)
             if not self._is_ours(change, note):
                 foreign.append(change.path)
+        going = {change.path for change in pending if change.is_new}
+        foreign += self._places_taken([c.path for c in pending if not c.is_new], going)
         if note.phase == "done" and _digest(self.repository, paths=note.changes) != note.staged:
             foreign.append("what is staged")
         if foreign:
@@ -371,7 +414,7 @@ class State:
                 names = b"".join(os.fsencode(change.path) + b"\0" for change in note.changes)
                 self.repository.git(
                     *_PLAIN, "reset", "-q", "HEAD", "--pathspec-from-file=-",
-                    "--pathspec-file-nul", stdin=names, env={"GIT_LITERAL_PATHSPECS": "1"},
+                    "--pathspec-file-nul", stdin=names,
                 )  # fmt: skip
             # What is new goes first: a folder may have taken a file's place, or the reverse.
             for change in sorted(pending, key=lambda change: not change.is_new):
@@ -390,6 +433,24 @@ class State:
                     *_PLAIN, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=names
                 )
 
+    def _places_taken(self, paths: Sequence[str], going: set[str]) -> list[str]:
+        """What lies where `paths` are to be, but for what is `going`.
+
+        That is all that a folder in the place of a file holds, and a file in the place of a folder.
+        """
+        found = set()
+        for path in paths:
+            place = self.repository.top / path
+            if place.is_dir() and not place.is_symlink():
+                found |= {f"{path}/{name}" for name in files_below(place)}
+            found |= {
+                above
+                for above in _above(path)
+                if os.path.lexists(file := self.repository.top / above)
+                and (file.is_symlink() or not file.is_dir())
+            }
+        return sorted(found - going)
+
     def _is_ours(self, change: Change, note: Note) -> bool:
         """Whether a file is as the update of `note` left it; half written, if that was killed."""
         file = self.repository.top / change.path
@@ -404,14 +465,8 @@ class State:
         if change.goes or file.is_symlink() or not file.is_file():
             return False
         half = file.read_bytes()
-        whole = self.repository.git(
-            *_PLAIN, "cat-file", "--filters", f"--path={change.path}", change.new_id
-        )
-        old = b""
-        if not change.is_new:
-            old = self.repository.git(
-                *_PLAIN, "cat-file", "--filters", f"--path={change.path}", change.old_id
-            )
+        whole = self._checked_out(change.path, change.new_id)
+        old = b"" if change.is_new else self._checked_out(change.path, change.old_id)
         return whole.startswith(half) or old.startswith(half)
 
     def _is(self, path: str, mode: str, identity: str) -> bool:
@@ -423,24 +478,41 @@ class State:
             return False
         if mode == "160000":
             return file.is_dir()
-        if file.is_symlink() != (mode == "120000") or (file.is_dir() and not file.is_symlink()):
+        if file.is_dir() and not file.is_symlink():
             return False
-        if file.is_symlink():
-            stored = self.repository.git(
-                "hash-object", "--stdin", stdin=os.fsencode(file.readlink())
-            )
-        else:
-            if os.access(file, os.X_OK) != (mode == "100755") and self._modes_count():
-                return False
-            stored = self.repository.git(*_PLAIN, "hash-object", f"--path={path}", "--", file)
-        return stored.decode().strip() == identity
+        if mode == "120000" or file.is_symlink():
+            target = self._target(file) if mode == "120000" else None
+            return target is not None and self._hashed(target) == identity
+        if bool(file.stat().st_mode & 0o100) != (mode == "100755") and self._has("core.fileMode"):
+            return False
+        if self._hashed(file.read_bytes(), f"--path={path}") == identity:
+            return True
+        # Git leaves a file alone that is committed with line endings which it would not store.
+        with suppress(GitError):
+            return file.read_bytes() == self._checked_out(path, identity)
+        return False
 
-    def _modes_count(self) -> bool:
+    def _checked_out(self, path: str, identity: str) -> bytes:
+        """What git writes into the work tree at `path` of what it stores as `identity`."""
+        return self.repository.git(*_PLAIN, "cat-file", "--filters", f"--path={path}", identity)
+
+    def _hashed(self, content: bytes, *options: str) -> str:
+        stored = self.repository.git(*_PLAIN, "hash-object", *options, "--stdin", stdin=content)
+        return stored.decode().strip()
+
+    def _target(self, file: Path) -> bytes | None:
+        """Where the link `file` leads; None where it is none."""
+        if file.is_symlink():
+            return os.fsencode(file.readlink())
+        # Without links, git writes a file that holds the target.
+        return None if self._has("core.symlinks") else file.read_bytes()
+
+    def _has(self, setting: str) -> bool:
+        """Whether the work tree has what `setting` names, as it has unless git found otherwise."""
         try:
-            said = self.repository.git("config", "--type=bool", "core.fileMode")
+            return self.repository.git("config", "--type=bool", setting).strip() != b"false"
         except GitError:
             return True
-        return said.strip() != b"false"
 
 
 def _above(path: str) -> list[str]:
@@ -451,13 +523,17 @@ def _above(path: str) -> list[str]:
 def _digest(
     repository: Repository, index: Path | None = None, paths: Sequence[Change] | None = None
 ) -> str:
-    """What an index holds, of `paths` or all, whatever it knows of the files' times."""
+    """What an index holds, at and below `paths` or all, whatever it knows of the files' times."""
     env = {"GIT_INDEX_FILE": str(index)} if index else None
     listing = repository.git(*_PLAIN, "ls-files", "--stage", "-z", "--full-name", env=env)
     if paths is not None:
-        wanted = {os.fsencode(change.path) for change in paths}
-        entries = listing.split(b"\0")
-        listing = b"\0".join(e for e in entries if e.partition(b"\t")[2] in wanted)
+        wanted = {change.path for change in paths}
+
+        def counts(entry: bytes) -> bool:
+            path = os.fsdecode(entry.partition(b"\t")[2])
+            return not wanted.isdisjoint((path, *_above(path)))
+
+        listing = b"\0".join(entry for entry in listing.split(b"\0") if counts(entry))
     return hashlib.sha256(listing).hexdigest()
 
 
@@ -476,6 +552,10 @@ def _link(source: Path, target: Path) -> None:
     except OSError:
         with target.open("xb") as file:
             file.write(source.read_bytes())
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    return os.path.lexists(one) and os.path.samestat(one.lstat(), other.lstat())
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 
 import typer
 
@@ -47,6 +48,9 @@ def main() -> None:
     # takes what it finds there.
     for name in REPOSITORY_VARIABLES:
         os.environ.pop(name, None)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # Whoever runs this has closed it.
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
     # A file's name need not be valid UTF-8.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

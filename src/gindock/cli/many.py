@@ -40,6 +40,12 @@ def run(work: Callable[[Path], _T], found: Sequence[Path], description: str) -> 
     return [outcomes[project] for project in found]
 
 
+def exit_code(outcomes: Sequence[Outcome[Any]]) -> ExitCode:
+    """What a command exits with after these outcomes: a failure counts more than a conflict."""
+    codes: set[ExitCode] = {outcome.result.exit_code for outcome in outcomes}
+    return ExitCode.FAILED if codes & {ExitCode.FAILED, ExitCode.BAD_INPUT} else max(codes)
+
+
 def show(header: Sequence[str], rows: Sequence[tuple[Path, *tuple[str, ...]]]) -> None:
     """Print a table whose rows begin with a project; the other cells are rich's markup."""
     console = Console()

@@ -7,7 +7,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, ParamSpec
 
 import typer
@@ -32,8 +33,7 @@ def reports_errors(command: Callable[_P, None]) -> Callable[_P, None]:
         except UserError as error:
             _fail(str(error), error.code, as_json)
         except BrokenPipeError:
-            # Nobody reads on; keep Python from saying so again when it flushes.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _stop_printing()
             raise typer.Exit(ExitCode.DONE) from None
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
@@ -51,6 +51,20 @@ def reports_errors(command: Callable[_P, None]) -> Callable[_P, None]:
             )
 
     return wrapper
+
+
+@contextmanager
+def unread_is_no_failure() -> Iterator[None]:
+    """Let what is printed be lost where nobody reads it: `gindock update | head`."""
+    try:
+        yield
+    except BrokenPipeError:
+        _stop_printing()
+
+
+def _stop_printing() -> None:
+    # Python would fail once more when it flushes.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_version(wanted: bool) -> None:
@@ -74,7 +88,8 @@ def on_a_terminal() -> bool:
 
 def print_json(result: dict[str, Any]) -> None:
     """Print one result for a machine."""
-    typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
+    # In ASCII, whatever the encoding of stdout is; a date in an answer is no JSON.
+    typer.echo(json.dumps(result, default=str, indent=2))
 
 
 def said(value: Any) -> str:

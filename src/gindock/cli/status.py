@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gindock import source
-from gindock.cli.output import print_json, reports_errors
+from gindock.cli.output import print_json, reports_errors, unread_is_no_failure
 from gindock.errors import ExitCode
 
 if TYPE_CHECKING:
+    from gindock.projects import Outcome
     from gindock.status import Status
 
 
@@ -44,12 +45,19 @@ def command(
         status.status, with_diff=diff, colour=sys.stdout.isatty() and not as_json
     )
     if projects.are_several(found, directories):
-        raise typer.Exit(_show_all(look, found, as_json))
+        from gindock.cli import many
+
+        outcomes = many.run(look, found, "Looking")
+        code = many.exit_code(outcomes)
+        with unread_is_no_failure():
+            _show_all(outcomes, code, as_json)
+        raise typer.Exit(code)
     told = look(found[0])
-    if as_json:
-        print_json(told.as_dict())
-    else:
-        _show(told)
+    with unread_is_no_failure():
+        if as_json:
+            print_json(told.as_dict())
+        else:
+            _show(told)
     raise typer.Exit(told.exit_code)
 
 
@@ -99,16 +107,13 @@ def _drift(told: Status) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
-def _show_all(look: functools.partial[Status], found: list[Path], as_json: bool) -> ExitCode:
+def _show_all(outcomes: list[Outcome[Status]], code: ExitCode, as_json: bool) -> None:
     from gindock import projects
     from gindock.cli import many
 
-    outcomes = many.run(look, found, "Looking")
-    failed = any(outcome.result.exit_code for outcome in outcomes)
-    code = ExitCode.FAILED if failed else ExitCode.DONE
     if as_json:
         many.print_json(outcomes, code)
-        return code
+        return
     rows = []
     for outcome in outcomes:
         if isinstance(outcome.result, projects.Failure):
@@ -119,7 +124,6 @@ def _show_all(look: functools.partial[Status], found: list[Path], as_json: bool)
             typer.echo(outcome.result.diff, nl=False)
         rows.append((outcome.project, *_cells(outcome.result)))
     many.show(["project", "version", "newest", "answers", "files", ""], rows)
-    return code
 
 
 def _cells(told: Status) -> tuple[str, str, str, str, str]:

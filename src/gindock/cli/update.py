@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gindock import source
-from gindock.cli.output import on_a_terminal, print_json, reports_errors, said
+from gindock.cli.output import on_a_terminal, print_json, reports_errors, said, unread_is_no_failure
 from gindock.errors import BadInputError, ExitCode, UserError
 
 if TYPE_CHECKING:
-    from gindock.updating import Request, Update
+    from gindock.projects import Outcome
+    from gindock.updating import Update
 
 _WORDS = {
     "conflict": ("conflict", "red"),
@@ -106,12 +107,19 @@ def command(
         commit=commit,
     )
     if several:
-        raise typer.Exit(_update_all(request, found, as_json))
+        from gindock.cli import many
+
+        outcomes = many.run(functools.partial(updating.update_one, request), found, "Updating")
+        code = many.exit_code(outcomes)
+        with unread_is_no_failure():
+            _report_all(outcomes, code, as_json)
+        raise typer.Exit(code)
     done = updating.update(request)
-    if as_json:
-        print_json(done.as_dict())
-    else:
-        _report(done)
+    with unread_is_no_failure():
+        if as_json:
+            print_json(done.as_dict())
+        else:
+            _report(done)
     raise typer.Exit(done.exit_code)
 
 
@@ -133,17 +141,13 @@ def _abort(found: list[Path]) -> ExitCode:
     return code
 
 
-def _update_all(request: Request, found: list[Path], as_json: bool) -> ExitCode:
-    from gindock import projects, updating
+def _report_all(outcomes: list[Outcome[Update]], code: ExitCode, as_json: bool) -> None:
+    from gindock import projects
     from gindock.cli import many
 
-    outcomes = many.run(functools.partial(updating.update_one, request), found, "Updating")
-    codes = {outcome.result.exit_code for outcome in outcomes}
-    failed = any(isinstance(outcome.result, projects.Failure) for outcome in outcomes)
-    code = ExitCode.FAILED if failed else max(codes)
     if as_json:
         many.print_json(outcomes, code)
-        return code
+        return
     rows = []
     for outcome in outcomes:
         if isinstance(outcome.result, projects.Failure):
@@ -154,7 +158,6 @@ def _update_all(request: Request, found: list[Path], as_json: bool) -> ExitCode:
             typer.echo(outcome.result.diff, nl=False)
         rows.append((outcome.project, _versions(outcome.result), _in_a_word(outcome.result)))
     many.show(["project", "version", "outcome"], rows)
-    return code
 
 
 def _versions(done: Update) -> str:
@@ -164,14 +167,25 @@ def _versions(done: Update) -> str:
 def _in_a_word(done: Update) -> str:
     from rich.markup import escape
 
-    if done.conflicts:
-        return f"[red]conflicts[/] in {', '.join(map(escape, done.conflicts))}"
     if not done.files:
         return "nothing new"
-    count = sum(file.kind != "kept" for file in done.files)
-    what = "would change" if done.diff is not None else "updated"
-    files = f"{count} file{'' if count == 1 else 's'}"
-    return f"[green]{what}[/], {files}" + (f", commit {done.commit}" if done.commit else "")
+    if done.conflicts:
+        words = [f"[red]conflicts[/] in {', '.join(map(escape, done.conflicts))}"]
+    else:
+        count = sum(file.kind != "kept" for file in done.files)
+        what = "would change" if done.diff is not None else "updated"
+        words = [f"[green]{what}[/]", f"{count} file{'' if count == 1 else 's'}"]
+    # A new question has its default; another answer is news.
+    words += [
+        f"[yellow]{escape(f'{key} is now {said(after)}')}[/]"
+        for key, (before, after) in done.answers.items()
+        if before is not None
+    ]
+    if done.commit:
+        words.append(f"commit {done.commit}")
+    if done.recovered:
+        words.append("an interrupted update undone first")
+    return ", ".join(words)
 
 
 def _report(done: Update) -> None:
