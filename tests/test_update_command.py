@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import Terminal, gindock
-from scenarios import AGAINST, BOTH, FIXED, MINE, TEXT, Case, read
+from commands import SCRIPTS, Terminal, gindock
+from scenarios import AGAINST, BOTH, EXECUTABLE, FIXED, LINK, MINE, TEXT, Case, read, write
 from support import run
 
 OLD = {"a.txt": TEXT, "b.txt": TEXT, "c.txt": TEXT, "gone.txt": "once\n", "leaves.txt": "old\n"}
@@ -127,10 +127,30 @@ def test_json_says_it_all(case: Case) -> None:
         "answers": {"size": {"before": 1, "after": 2}},
         "changelog": "",
         "commit": None,
+        "recovered": False,
     }
     failed = gindock("update", "--json", cwd=case.project)
     assert failed.code == json.loads(failed.stdout)["exit_code"] == 1
     assert "have conflicts; resolve and commit them" in json.loads(failed.stdout)["error"]
+
+
+def test_json_is_json_whatever_the_answers_and_the_encoding_are(case: Case) -> None:
+    asked = "since: {type: yaml, default: 2024-01-01}"
+    old, new = questions(asked, asked)
+    case.releases(old, {**new, "ünï.txt": "new\n"})
+    done = gindock("update", "--json", cwd=case.project, env={"PYTHONIOENCODING": "latin-1"})
+    assert done.code == 0
+    assert "ünï.txt" in {file["path"] for file in json.loads(done.stdout)["files"]}
+
+
+@pytest.mark.parametrize("how", ["| true", ">&- <&-", "--json | true", "--json >&- <&-"])
+def test_the_exit_code_does_not_depend_on_a_reader(how: str, case: Case) -> None:
+    case.releases()
+    case.edit({"a.txt": AGAINST})
+    command = f"set -o pipefail; '{SCRIPTS}/gindock' update . --diff {how}"
+    for again in (command, command.replace("--diff", "")):
+        done = subprocess.run(["bash", "-c", again], cwd=case.project, capture_output=True)
+        assert (done.returncode, done.stderr) == (3, b"")
 
 
 def test_it_goes_to_the_version_that_is_named(case: Case) -> None:
@@ -286,6 +306,105 @@ def test_an_edit_after_an_update_keeps_abort_from_undoing_it(case: Case) -> None
     assert gindock("update", "--abort", cwd=case.project).stdout == "There is no update to undo.\n"
 
 
+@pytest.mark.parametrize("staged", [False, True], ids=["untracked", "staged"])
+@pytest.mark.parametrize("added", ["conf/mine.txt", "d", "leaves.txt/mine.txt"])
+def test_abort_touches_nothing_that_came_where_the_update_made_room(
+    added: str, staged: bool, case: Case
+) -> None:
+    old = {"a.txt": TEXT, "conf": "1\n", "d/c.txt": "2\n", "leaves.txt": "3\n"}
+    case.releases(old, {"a.txt": FIXED, "conf/new.txt": "4\n"})
+    assert gindock("update", cwd=case.project).code == 0
+    write(case.project, {added: "mine\n"})
+    if staged:
+        case.git("add", added)
+    before, index = read(case.project), case.git("ls-files", "--stage")
+    done = gindock("update", "--abort", cwd=case.project)
+    assert (done.code, f"  {added}\n" in done.stderr) == (1, True), done
+    assert (read(case.project), case.git("ls-files", "--stage")) == (before, index)
+    case.git("rm", "-q", "--cached", added) if staged else None
+    write(case.project, {added: None})
+    (case.project / added).parent.rmdir() if "leaves" in added else None
+    assert gindock("update", "--abort", cwd=case.project).code == 0
+    assert case.git("status", "--porcelain", "--ignored") == ""
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("core.autocrlf", "input"), ("core.symlinks", "false"), ("core.fileMode", "false")],
+)
+def test_abort_knows_what_git_itself_calls_unchanged(setting: str, value: str, case: Case) -> None:
+    files = {"run": TEXT, "link": LINK + "a.txt"}
+    case.releases(
+        {"a.txt": TEXT, **files}, {"a.txt": FIXED, "run": EXECUTABLE + FIXED, "link": LINK + "run"}
+    )
+    case.edit({"a.txt": MINE.replace("\n", "\r\n")})
+    case.git("config", setting, value)
+    if setting == "core.symlinks":
+        write(case.project, {"link": "a.txt"})
+        case.git("add", "link")
+    assert case.git("status", "--porcelain") == ""
+    before = read(case.project)
+    assert gindock("update", cwd=case.project).code == 0
+    assert read(case.project) != before
+    done = gindock("update", "--abort", cwd=case.project)
+    assert (done.code, done.stdout) == (0, "The update is undone.\n"), done
+    assert (read(case.project), case.git("status", "--porcelain")) == (before, "")
+
+
+def test_a_commit_elsewhere_in_the_repository_does_not_keep_abort_from_undoing(
+    fleet: Path,
+) -> None:
+    mono = fleet / "mono"
+    assert gindock("update", "mono/one", "mono/two", cwd=fleet).code == 0
+    run(["git", "commit", "-qm", "One", "--", "one"], mono)
+    done = gindock("update", "mono/two", "--abort", cwd=fleet)
+    assert done.stdout == "The update is undone.\n"
+    assert run(["git", "status", "--porcelain"], mono).stdout == ""
+    assert (mono / "one" / "a.txt").read_text() == FIXED
+    again = gindock("update", "mono/one", "--abort", cwd=fleet)
+    assert (again.code, again.stdout) == (0, "There is no update to undo.\n")
+
+
+def test_what_the_user_wrote_into_the_answers_file_is_kept(case: Case) -> None:
+    case.releases()
+    with (case.project / ".copier-answers.yml").open("a") as file:
+        file.write("# Ask Tess.\nteam: shop\n")
+    case.git("commit", "-qam", "Mine")
+    assert gindock("update", cwd=case.project).code == 0
+    text = (case.project / ".copier-answers.yml").read_text()
+    assert text.endswith("# Ask Tess.\nteam: shop\n")
+    assert "_commit: v2.0.0\n" in text
+
+
+def test_what_the_user_wrote_where_the_answers_change_is_said(case: Case) -> None:
+    case.releases()
+    answers = case.project / ".copier-answers.yml"
+    answers.write_text(answers.read_text().replace("_commit:", "# Ask Tess.\n_commit:"))
+    case.git("commit", "-qam", "Mine")
+    done = gindock("update", cwd=case.project)
+    assert done.code == 0
+    assert ".copier-answers.yml (what you had changed in it is in git)\n" in done.stdout
+    assert yaml.safe_load(answers.read_text())["_commit"] == "v2.0.0"
+
+
+def test_an_answers_file_that_is_a_link_is_refused(case: Case) -> None:
+    case.releases()
+    text = (case.project / ".copier-answers.yml").read_text()
+    case.edit({".copier-answers.yml": LINK + "real.yml", "real.yml": text})
+    done = gindock("update", cwd=case.project)
+    assert (done.code, "is a link" in done.stderr) == (1, True)
+
+
+def test_another_template_is_given_lists_as_well(case: Case) -> None:
+    asked = "parts: {type: str, multiselect: true, choices: [a, b, c], default: []}"
+    case.releases(*questions(asked, asked))
+    for said, recorded in (("a,c", ["a", "c"]), ("none", []), ("[b]", ["b"])):
+        done = gindock("update", "--set", f"parts={said}", "--commit", cwd=case.project)
+        assert done.code == 0, done.stderr
+        text = (case.project / ".copier-answers.yml").read_text()
+        assert yaml.safe_load(text)["parts"] == recorded
+
+
 def test_a_merge_in_progress_is_not_disturbed(case: Case) -> None:
     case.releases()
     case.git("checkout", "-q", "-b", "side")
@@ -370,6 +489,29 @@ def test_a_folder_of_projects_is_updated_and_one_failure_stops_no_other(fleet: P
     )
     for name in ("clean", "mono"):
         assert run(["git", "status", "--porcelain"], fleet / name).stdout == ""
+
+
+def test_a_folder_that_cannot_be_searched_hides_no_other(fleet: Path) -> None:
+    (fleet / "pgdata").mkdir(mode=0)
+    (fleet / "loop").symlink_to("loop")
+    command = ["gindock", "status", "src", "src/loop"]
+    # For root, every folder can be searched, unless it says otherwise.
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    path = f"{SCRIPTS}:{os.environ['PATH']}"
+    done = run([*drop, *command], fleet.parent, {"PATH": path}, ok=False)
+    assert (done.returncode, "src/clean" in done.stdout) == (1, True), done
+    assert "there is no folder" in done.stdout
+
+
+def test_an_answer_that_is_refused_is_said_for_each_of_many(case: Case) -> None:
+    case.releases(
+        *questions(
+            "size: {type: int, default: 1}",
+            "size: {type: int, default: 5, validator: '{% if size < 3 %}too small{% endif %}'}",
+        )
+    )
+    done = gindock("update", case.folder, cwd=case.folder)
+    assert "updated, 2 files, size is now 5\n" in done.stdout
 
 
 def test_many_projects_as_json(fleet: Path) -> None:

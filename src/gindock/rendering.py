@@ -177,13 +177,7 @@ def rerender(
             overwrite=True,
             quiet=True,
         )
-    recorded = answers.read(file)
-    if "_commit" not in recorded:
-        raise UserError(
-            f"the template at {template.url} does not record its version in {answers_file}; let "
-            "that file's template hold `_copier_answers | to_nice_yaml`"
-        )
-    return recorded
+    return answers.read(file)
 
 
 def own_defaults() -> Mapping[str, Any]:

@@ -355,6 +355,11 @@ class _Run:
                     f"--set {key}: the template has no such question, or the other answers rule "
                     "it out"
                 )
+        if "_commit" not in new:
+            raise UserError(
+                f"the template at {self._after.url} does not record its version; let its "
+                f"{self._answers_file} hold `_copier_answers|to_nice_yaml`"
+            )
         # What names a commit tells its version only now.
         self._refuse_downgrade(Source(self._after.url, str(new["_commit"])), self._request.to)
         self._refuse_moved_tag(str(new["_commit"]))
