@@ -20,7 +20,7 @@ from releases import AFTER_NEXT, FIXED, NEXT
 from support import run
 from test_new import git, tree
 
-from gindock.merging import Repository
+from gindock.repository import Repository
 from gindock.worktree import Note, State
 
 ANSWERS = ".copier-answers.yml"

@@ -9,118 +9,22 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gindock import answers
-from gindock.errors import UserError
-from gindock.git import GitError, git, line
+from gindock.git import GitError, git
+from gindock.repository import Entry, Repository, Tree, parsed_tree
 
 _NOTHING = ("0", "")
 #: The mode of a path that a tree does not have.
 ABSENT = "000000"
 #: What the user's side is called in conflict markers.
 _YOURS = "yours"
-_OLDEST_GIT = (2, 38)
 #: How `git diff-tree` is to tell changes to `parsed_changes`.
 RAW = ("-r", "-z", "--raw", "--no-renames", "--full-index")
-
-#: One entry of a tree: its mode and its object's id.
-Entry = tuple[str, str]
-#: The files of a tree by their paths, relative to the top of the repository.
-Tree = Mapping[str, Entry]
-
-
-@dataclass(frozen=True)
-class Repository:
-    """The git repository that a project lies in."""
-
-    project: Path
-    top: Path
-    prefix: str
-    """The project's folder relative to `top`: empty, or with a slash at its end."""
-    git_dir: Path
-    """Of this work tree; a linked one has its own."""
-    objects: Path
-    index: Path
-
-    object_format: str
-    """What its ids are made by: sha1 or sha256."""
-
-    @classmethod
-    def find(cls, project: Path) -> Repository | None:
-        """The repository of `project`, whatever state it is in; None where it is in none.
-
-        Raises:
-            GitError: git does not want to say, for example because another user owns it.
-
-        """
-        asked = (
-            "--show-object-format", "--show-prefix", "--show-toplevel", "--absolute-git-dir",
-            "--git-path", "objects", "--git-path", "index",
-        )  # fmt: skip
-        try:
-            said = git("rev-parse", "--path-format=absolute", *asked, folder=project)
-        except GitError as error:
-            if "not a git repository" in str(error) or "must be run in a work tree" in str(error):
-                return None
-            raise
-        object_format, prefix, *places = os.fsdecode(said).split("\n")
-        top, git_dir, objects, index = map(Path, places[:4])
-        return cls(project, top, prefix, git_dir, objects, index, object_format)
-
-    @classmethod
-    def around(cls, project: Path) -> Repository:
-        """The repository of `project`, fit for an update.
-
-        Raises:
-            UserError: there is none, it has no commit, or git is too old.
-
-        """
-        version = line("version", folder=project) or ""
-        if tuple(map(int, re.findall(r"\d+", version)[:2])) < _OLDEST_GIT:
-            raise UserError(f"{version} is too old for an update; install git 2.38 or newer")
-        found = cls.find(project)
-        if found is None:
-            raise UserError(
-                f"{project} is not in git, which an update needs; run `git init` and commit first"
-            )
-        if line("rev-parse", "--verify", "--quiet", "HEAD^{commit}", folder=project) is None:
-            raise UserError(f"{project} has no commit yet, which an update needs; commit it first")
-        return found
-
-    @property
-    def way_back(self) -> str:
-        """The command that discards an update which is not committed, from where the user is."""
-        here = Path(os.path.abspath(self.project)) == Path.cwd()  # noqa: PTH100
-        where = "" if here else f" -C {shlex.quote(os.path.relpath(self.project))}"
-        how = "restore --source=HEAD --staged --worktree -- ." if self.prefix else "reset --hard"
-        return f"git{where} {how}"
-
-    def git(
-        self,
-        *arguments: str | Path,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        accept: Container[int] = (0,),
-    ) -> bytes:
-        """Run git at the top of the work tree, as `gindock.git.git` does."""
-        # A folder may be called `:(top)`.
-        env = {"GIT_LITERAL_PATHSPECS": "1", **(env or {})}
-        return git(*arguments, folder=self.top, stdin=stdin, env=env, accept=accept)
-
-    def tree(self, commit: str) -> str | None:
-        """The id of the project's folder in `commit`; None where it is not there."""
-        wanted = f"{commit}:{self.prefix}"
-        return line("rev-parse", "--verify", "--quiet", wanted, folder=self.top)
-
-    def entries(self, treeish: str) -> Tree:
-        """The files below the project in a tree of the project's repository."""
-        listing = self.git("ls-tree", "-r", "-z", "--full-tree", treeish, "--", self.prefix or ".")
-        return _parsed(listing)
 
 
 @dataclass(frozen=True)
@@ -261,7 +165,7 @@ class Merge:
 
     def _held(self, tree: str, paths: Iterable[str]) -> dict[str, Entry]:
         """The entries of `paths` in `tree`; those that are not there have none."""
-        listing = _parsed(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
+        listing = parsed_tree(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
         return {path: listing.get(path, (ABSENT, "")) for path in sorted(paths)}
 
     def _records_the_same(self, tree: str, file: str, theirs: Tree) -> bool:
@@ -293,7 +197,7 @@ class Merge:
         mine = [path for path, conflict in conflicts.items() if conflict.stages.keys() == {2}]
         if not mine:
             return {}
-        listing = _parsed(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
+        listing = parsed_tree(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
         left = listing.keys() - declined
         changes: dict[str, Entry] = {}
         for path in mine:
@@ -532,14 +436,6 @@ def parsed_changes(listing: bytes) -> list[Change]:
         old_mode, new_mode, old_id, new_id, _ = about.decode().lstrip(":").split()
         changes.append(Change(os.fsdecode(path), old_mode, old_id, new_mode, new_id))
     return changes
-
-
-def _parsed(listing: bytes) -> dict[str, Entry]:
-    entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
-    return {
-        os.fsdecode(path): (meta.split()[0].decode(), meta.split()[2].decode())
-        for meta, path in entries
-    }
 
 
 def files_below(folder: Path) -> Iterator[str]:

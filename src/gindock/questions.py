@@ -118,6 +118,17 @@ class Questions:
         """The questions by their key."""
         return {question.key: question for question in self.all}
 
+    def known(self, key: str) -> Question:
+        """The question `key`.
+
+        Raises:
+            RefusedAnswerError: there is none.
+
+        """
+        if key not in self.by_key:
+            raise RefusedAnswerError(f"there is no question '{key}'; see `gindock new --help`")
+        return self.by_key[key]
+
     def asked(self, answers: Mapping[str, Any]) -> list[str]:
         """The keys of the questions that Copier asks of someone who gives `answers`."""
         # Late, because no other command needs it.

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from gindock import answers, source
 from gindock.errors import BadInputError, ExitCode, UserError
 from gindock.git import check_installed, git
-from gindock.merging import Repository
+from gindock.repository import Repository
 from gindock.source import Source
 from gindock.worktree import State
 

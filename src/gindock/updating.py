@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,8 +19,9 @@ from typing import Any, Literal
 from gindock import answers, changelog, source
 from gindock.errors import BadInputError, ExitCode, RefusedAnswerError, UserError
 from gindock.git import GitError, check_installed, line
-from gindock.merging import Merge, Merged, Repository
+from gindock.merging import Merge, Merged
 from gindock.questions import Questions, listed, takes_several
+from gindock.repository import Repository
 from gindock.source import Source
 from gindock.worktree import Note, State
 
@@ -170,8 +171,7 @@ class _Run:
         self._repository = repository
         self._scratch = scratch
         self._project = repository.project
-        self._check_no_other_work()
-        self._check_clean()
+        repository.check_at_rest()
         url, before, self._recorded = answers.origin(self._project)
         file = answers.find(self._project)
         assert file is not None
@@ -259,63 +259,31 @@ class _Run:
             )
 
     def _assigned(self) -> dict[str, Any]:
+        if not self._request.assignments:
+            return {}
         given: dict[str, Any] = {}
-        own = Questions.read(source.questions_file()) if self._after.embedded else None
+        parse = self._parser()
         for assignment in self._request.assignments:
             key, equals, text = assignment.partition("=")
             if not equals or not key:
                 raise BadInputError(f"--set {assignment}: write it as question=value")
             if key in given:
                 raise BadInputError(f"--set answers '{key}' twice")
-            if own is None and not key.startswith("_"):
-                given[key] = self._listed(key, text)
-            elif own and key in own.by_key:
-                with _refused(key):
-                    given[key] = own.by_key[key].parse(text)
-            else:
-                raise BadInputError(
-                    f"--set {key}: there is no such question; see the options of "
-                    "`gindock new --help`"
-                )
+            with _refused(key):
+                given[key] = parse(key, text)
         return given
 
-    def _listed(self, key: str, text: str) -> Any:
-        """What `text` answers in another template than gindock's: a list, where that is asked."""
+    def _parser(self) -> Callable[[str, str], Any]:
+        """A function that reads the answer to a question from what the user wrote.
+
+        Of another template than gindock's it only knows what takes a list; Copier does the rest.
+        """
+        if self._after.embedded:
+            own = Questions.read(source.questions_file())
+            return lambda key, text: own.known(key).parse(text)
         with source.opened(self._after.url) as read:
             several = takes_several(read(self._after.ref or "HEAD", "copier.yml") or "")
-        return listed(text) if key in several else text
-
-    def _check_clean(self) -> None:
-        unmerged = self._repository.git("ls-files", "--unmerged", "-z", "--full-name")
-        if unmerged:
-            paths = {os.fsdecode(e.partition(b"\t")[2]) for e in unmerged.split(b"\0") if e}
-            raise UserError(
-                f"{', '.join(sorted(paths))} in {self._repository.top} have conflicts; resolve and "
-                f"commit them, or go back with `gindock update --abort`"
-            )
-        status = self._repository.git(
-            "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no",
-            "--ignore-submodules=dirty", "--", self._repository.prefix or ".",
-        )  # fmt: skip
-        if status.strip():
-            raise UserError(
-                f"{self._project} has uncommitted changes; commit or stash them first, or, if "
-                "they are those of an update, go back with `gindock update --abort`"
-            )
-
-    def _check_no_other_work(self) -> None:
-        signs = {
-            "MERGE_HEAD": "merge",
-            "CHERRY_PICK_HEAD": "cherry-pick",
-            "REVERT_HEAD": "revert",
-            "rebase-merge": "rebase",
-            "rebase-apply": "rebase",
-        }
-        for name, work in signs.items():
-            if (self._repository.git_dir / name).exists():
-                raise UserError(
-                    f"{self._project} is in the middle of a {work}; finish or abort it first"
-                )
+        return lambda key, text: listed(text) if key in several else text
 
     def _check_committed(self, path: str) -> None:
         if path not in self._repository.entries("HEAD"):
@@ -350,7 +318,7 @@ class _Run:
                 self._after, after, data=self._given, defaults=self._request.defaults, **same
             )
         for key in self._given:
-            if key not in new:
+            if key not in new or key.startswith("_"):
                 raise BadInputError(
                     f"--set {key}: the template has no such question, or the other answers rule "
                     "it out"

@@ -25,11 +25,11 @@ from gindock.merging import (
     RAW,
     Change,
     Merged,
-    Repository,
     files_below,
     index_info,
     parsed_changes,
 )
+from gindock.repository import Repository
 
 Phase = Literal["rendering", "merging", "writing", "done"]
 

@@ -61,7 +61,7 @@ def answers(
         if questions is None:
             given[key] = text
         else:
-            given[key] = _known(questions, key).parse(text)
+            given[key] = questions.known(key).parse(text)
     return {**(_read(questions, file) if file else {}), **given}
 
 
@@ -78,13 +78,7 @@ def _read(questions: Questions | None, file: Path) -> dict[str, Any]:
     found = {str(key): value for key, value in content.items() if not str(key).startswith("_")}
     if questions is None:
         return found
-    return {key: _checked(_known(questions, key), value) for key, value in found.items()}
-
-
-def _known(questions: Questions, key: str) -> Question:
-    if key not in questions.by_key:
-        raise BadInputError(f"there is no question '{key}'; see `gindock new --help`")
-    return questions.by_key[key]
+    return {key: _checked(questions.known(key), value) for key, value in found.items()}
 
 
 def _value(questions: Questions | None, key: str, value: Any) -> Any:
