@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from gindock import answers, changelog, source
 from gindock.errors import BadInputError, ExitCode, RefusedAnswerError, UserError
-from gindock.git import GitError, check_installed, line
+from gindock.git import check_installed, line
 from gindock.merging import Merge, Merged
 from gindock.questions import Questions, listed, takes_several
 from gindock.repository import Repository
@@ -200,7 +200,7 @@ class _Run:
             state.apply(merged, before=self._before.ref or "", after=self._after.ref or "")
             done = self._summary(merged, recorded)
         if self._request.commit and not done.conflicts:
-            done = replace(done, commit=self._commit(done, merged.tree, state))
+            done = replace(done, commit=self._commit(done, merged, state))
         return done
 
     def _target(self) -> Source:
@@ -405,13 +405,13 @@ class _Run:
             way_back=self._repository.way_back,
         )
 
-    def _commit(self, done: Update, tree: str, state: State) -> str | None:
+    def _commit(self, done: Update, merged: Merged, state: State) -> str | None:
         message = f"Update the template from {done.before} to {done.after}"
         if done.before == done.after:
             message = "Answer the template's questions anew"
         try:
-            state.commit(tree, message)
-        except GitError as error:
+            state.commit(merged, message)
+        except UserError as error:
             raise UserError(
                 f"{error}\nThe update is staged and not committed; run "
                 f'`git commit -m "{message}"`, or go back with `{done.way_back}`'

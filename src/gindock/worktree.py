@@ -215,30 +215,32 @@ class State:
             note.phase = "done"
             self.write(note)
 
-    def commit(self, tree: str, message: str) -> None:
-        """Commit the update whose result is `tree`, and nothing else that is staged.
+    def commit(self, merged: Merged, message: str) -> None:
+        """Commit the update that was applied, and nothing else that is staged.
 
         Raises:
             GitError: a hook or a signature failed; the update stays staged.
+            UserError: there is another commit since; likewise.
 
         """
         if not self.repository.prefix:
             commit(message, folder=self.repository.top)
             return
         # Elsewhere in the repository something else may be staged, or in conflict.
+        self._check_head(merged.head)
         private = self.folder / "index"
         index = {"GIT_INDEX_FILE": str(private)}
         shutil.copy(self.repository.index, private)
         try:
-            self.repository.git(*_PLAIN, "read-tree", "--reset", tree, env=index)
+            self.repository.git(*_PLAIN, "read-tree", "--reset", merged.tree, env=index)
             commit(message, folder=self.repository.top, env=index)
         finally:
             private.unlink()
         # What the hooks have added is to be in the index, too.
-        added = parsed_changes(self.repository.git("diff-tree", *RAW, tree, "HEAD"))
+        added = parsed_changes(self.repository.git("diff-tree", *RAW, merged.tree, "HEAD"))
         if added:
             entries = ((change.path, (change.new_mode, change.new_id)) for change in added)
-            lines = index_info(entries, len(tree))
+            lines = index_info(entries, len(merged.tree))
             self.repository.git(*_PLAIN, "update-index", "-z", "--index-info", stdin=lines)
 
     def _check_head(self, expected: str) -> None:
