@@ -371,8 +371,8 @@ def test_the_page_for_teams_works_as_written(tmp_path: Path) -> None:
     follow(switch, services)
     log = git(services / "orders", "log", "--format=%s")
     assert log.splitlines()[:2] == [
-        f"Update the template from v1.0.0 to v{NEXT}",
-        f"Update the template from v{NEXT} to v1.0.0",
+        f"Switch the template from v1.0.0 to v{NEXT} of git+gindock::template",
+        f"Switch the template from v{NEXT} to v1.0.0 of {hosted}",
     ]
 
     # gindock is upgraded, and brings a fix.

@@ -185,6 +185,21 @@ def test_what_leaves_with_an_edit_is_a_conflict(tmp_path: Path) -> None:
     assert (project / "deploy" / "kubernetes").is_dir()
 
 
+def test_modules_of_the_users_are_kept_beside_new_ones(tmp_path: Path) -> None:
+    project = created(NEXT, tmp_path)
+    mine = "github.com/google/uuid v1.6.0 h1:NIvaJDMOsjHA8n1jAhLSgzrAzy1Hgr+hNrb57e+94F0=\n"
+    sums = (project / "go.sum").read_text()
+    (project / "go.sum").write_text("".join(sorted([*sums.splitlines(keepends=True), mine])))
+    modules = (project / "go.mod").read_text()
+    (project / "go.mod").write_text(modules.replace(")", "\tgithub.com/google/uuid v1.6.0\n)", 1))
+    git(project, "commit", "-qam", "Mine")
+    done = answered_again(project, {"datastores": ["postgres", "redis"]})
+    merged = (project / "go.sum").read_text()
+    assert mine in merged
+    assert "jackc/pgx" in merged
+    assert "<<<<<<<" not in merged
+
+
 def test_the_news_of_the_releases_in_between_are_shown(tmp_path: Path) -> None:
     project = created("0.3.0", tmp_path)
     done = offline(releases.installed(NEXT) / "gindock", "update", "-y", cwd=project)
@@ -228,7 +243,7 @@ def test_a_conflict_is_named_and_exits_3(tmp_path: Path) -> None:
     done = offline(releases.installed(AFTER_NEXT) / "gindock", "update", "-y", cwd=project)
     assert done.code == 3
     assert f"  conflict   {FIXED} (both changed the same lines)\n" in done.stdout
-    assert "with 1 conflict" in done.stdout
+    assert "with conflicts in 1 file" in done.stdout
     assert "git reset --hard" in done.stdout
     assert "*.mine binary\n" in (project / FIXED).read_text()
 

@@ -35,8 +35,8 @@ SUMMARY = """\
   removed    leaves.txt
   kept yours gone.txt (you deleted it, and the template changed it)
 
-Updated from v1.0.0 to v2.0.0, with 1 conflict. Resolve what is marked, `git add` it and commit, or \
-go back with `git reset --hard`.
+Updated from v1.0.0 to v2.0.0, with conflicts in 1 file. Resolve them, `git add` or `git rm` each file \
+and commit, or go back with `git reset --hard`.
 """
 
 
@@ -72,7 +72,7 @@ def test_diff_shows_what_would_change_and_writes_nothing(case: Case) -> None:
     assert "+<<<<<<< yours\n" in done.stdout
     assert "rename from c.txt\nrename to moved/c.txt\n" in done.stdout
     assert done.stdout.endswith(
-        "\nIt would be updated from v1.0.0 to v2.0.0, with 1 conflict; nothing was written.\n"
+        "\nWould update from v1.0.0 to v2.0.0, with conflicts in 1 file; nothing was written.\n"
     )
     assert "\x1b[" not in done.stdout
     assert {p: p.read_bytes() for p in case.project.rglob("*") if p.is_file()} == before
@@ -131,7 +131,47 @@ def test_json_says_it_all(case: Case) -> None:
     }
     failed = gindock("update", "--json", cwd=case.project)
     assert failed.code == json.loads(failed.stdout)["exit_code"] == 1
-    assert "have conflicts; resolve and commit them" in json.loads(failed.stdout)["error"]
+    assert "resolve and commit them" in json.loads(failed.stdout)["error"]
+
+
+def test_an_update_that_was_discarded_is_no_update_to_undo(case: Case) -> None:
+    case.releases({"a.txt": TEXT, "b.txt": TEXT}, {"a.txt": FIXED, "b.txt": FIXED, "c.txt": TEXT})
+    assert gindock("update", cwd=case.project).code == 0
+    case.git("reset", "-q", "--hard")
+    write(case.project, {"a.txt": MINE})
+    done = gindock("update", "--abort", cwd=case.project)
+    assert (done.code, done.stdout) == (0, "There is no update to undo.\n")
+    assert (case.project / "a.txt").read_text() == MINE
+
+
+def test_a_folder_within_the_project_will_do(case: Case) -> None:
+    files = {"a.txt": TEXT, "in/b.txt": TEXT}
+    case.releases(files, {**files, "a.txt": FIXED})
+    case.edit({"a.txt": AGAINST})
+    assert "behind" in gindock("status", "--json", cwd=case.project / "in").stdout
+    done = gindock("update", cwd=case.project / "in")
+    assert done.code == 3
+    assert "  conflict   a.txt" in done.stdout
+    assert "go back with `git -C .. reset --hard`" in done.stdout
+
+
+def test_the_sides_of_a_conflict_are_named_by_what_changed(case: Case) -> None:
+    asked = "size: {type: int, default: 1}"
+    files = {"copier.yml": asked, "b.txt": TEXT}
+    rendered = TEXT.replace("seven", "seven {{ size }}")
+    case.releases({**files, "a.txt.jinja": rendered}, {**files, "a.txt.jinja": rendered})
+    case.edit({"a.txt": TEXT.replace("seven", "mine")})
+    done = gindock("update", "--to", "current", "--set", "size=2", cwd=case.project)
+    assert done.code == 3
+    assert "Changed answers, at v1.0.0, with conflicts in 1 file." in done.stdout
+    assert (
+        (case.project / "a.txt")
+        .read_text()
+        .endswith(
+            "<<<<<<< yours\nmine\n||||||| template-v1.0.0\nseven 1\n=======\nseven 2\n"
+            ">>>>>>> template-v1.0.0-new-answers\n"
+        )
+    )
 
 
 def test_json_is_json_whatever_the_answers_and_the_encoding_are(case: Case) -> None:
@@ -199,7 +239,7 @@ def test_an_answer_is_changed_without_another_version(case: Case) -> None:
     case.releases(*questions(asked, asked))
     done = gindock("update", "--to", "current", "--set", "size=2", cwd=case.project)
     assert done.code == 0
-    assert "\nAnswered anew at v1.0.0. Look at it" in done.stdout
+    assert "\nChanged answers, at v1.0.0. Look at it" in done.stdout
     text = (case.project / ".copier-answers.yml").read_text()
     assert "size: 2\n" in text
     assert "_commit: v1.0.0\n" in text
@@ -473,10 +513,10 @@ def test_a_folder_of_projects_is_updated_and_one_failure_stops_no_other(fleet: P
     rows = [" ".join(row.split()) for row in done.stdout.splitlines()]
     assert rows == [
         "project version outcome",
-        "src/clean v1.0.0 to v2.0.0 updated, 2 files",
+        "src/clean v1.0.0 to v2.0.0 updated, 2 files, staged",
         "src/conflict v1.0.0 to v2.0.0 conflicts in a.txt",
-        "src/mono/one v1.0.0 to v2.0.0 updated, 2 files",
-        "src/mono/two v1.0.0 to v2.0.0 updated, 2 files",
+        "src/mono/one v1.0.0 to v2.0.0 updated, 2 files, staged",
+        "src/mono/two v1.0.0 to v2.0.0 updated, 2 files, staged",
         f"src/team/dirty failed: {fleet}/team/dirty has uncommitted changes; commit or stash them first, or, if they are those of an update, go back with `gindock update --abort`",
         f"nowhere failed: there is no folder {fleet.parent}/nowhere",
     ]
@@ -511,7 +551,7 @@ def test_an_answer_that_is_refused_is_said_for_each_of_many(case: Case) -> None:
         )
     )
     done = gindock("update", case.folder, cwd=case.folder)
-    assert "updated, 2 files, size is now 5\n" in done.stdout
+    assert "updated, 2 files, staged, size is now 5\n" in done.stdout
 
 
 def test_many_projects_as_json(fleet: Path) -> None:

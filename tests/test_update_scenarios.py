@@ -827,7 +827,7 @@ def test_an_unresolved_conflict_stops_the_next_update(case: Case) -> None:
     case.releases(newest={"a.txt": FIXED + "eight\n"})
     case.edit({"a.txt": AGAINST})
     update_to_the_second(case)
-    case.update(refused("dirty"), refused("have conflicts; resolve and commit"))
+    case.update(refused("dirty"), refused("resolve and commit them"))
 
 
 @scenario("Refused", copier="edit kept, fixes arrive", gindock="edit kept, fixes arrive")

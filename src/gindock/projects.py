@@ -58,6 +58,12 @@ def find(directories: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
+def around(folder: Path) -> Path:
+    """The project that `folder` is or lies in; `folder` itself where there is none."""
+    above = (place for place in (folder, *folder.parents) if answers.find(place))
+    return next(above, folder)
+
+
 def are_several(found: Sequence[Path], directories: Sequence[Path]) -> bool:
     """Whether `found` in `directories` is more than one project that was named itself."""
     return len(found) > 1 or found[0] != _absolute(directories[0])

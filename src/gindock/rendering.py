@@ -298,7 +298,7 @@ def _git_failure(error: ProcessExecutionError, *, own: bool) -> UserError:
     if ours:
         return UserError(ours.removeprefix("gindock: "))
     said = words or " ".join(lines[-1:]) or f"exit code {error.retcode}"
-    hint = "try again" if own else "check its address"
+    hint = "try again" if own else "check its address, in a project _src_path in its answers file"
     return UserError(f"git could not fetch the template ({said}); {hint}")
 
 

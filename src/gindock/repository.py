@@ -133,8 +133,8 @@ class Repository:
         if unmerged:
             paths = {os.fsdecode(e.partition(b"\t")[2]) for e in unmerged.split(b"\0") if e}
             raise UserError(
-                f"{', '.join(sorted(paths))} in {self.top} have conflicts; resolve and commit "
-                "them, or go back with `gindock update --abort`"
+                f"there are conflicts in {', '.join(sorted(paths))} of {self.top}; resolve and "
+                "commit them, or go back with `gindock update --abort`"
             )
         status = self.git(
             "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no",

@@ -168,7 +168,8 @@ def _remote(*arguments: str, url: str) -> bytes:
             str(error),
         )
         raise UserError(
-            f"git could not fetch the template at {url} ({words.strip()}); check its address"
+            f"git could not fetch the template at {url} ({words.strip()}); check its address, "
+            "which a project has as _src_path in its answers file"
         ) from error
 
 

@@ -265,10 +265,13 @@ class _Run:
         parse = self._parser()
         for assignment in self._request.assignments:
             key, equals, text = assignment.partition("=")
+            key = key.replace("-", "_")  # As the options of `gindock new` are spelled.
             if not equals or not key:
                 raise BadInputError(f"--set {assignment}: write it as question=value")
             if key in given:
-                raise BadInputError(f"--set answers '{key}' twice")
+                raise BadInputError(
+                    f"--set answers '{key}' twice; several values go together: --set {key}=A,B"
+                )
             with _refused(key):
                 given[key] = parse(key, text)
         return given
@@ -341,6 +344,8 @@ class _Run:
             state.write(Note("merging"))
         merge = Merge(self._repository, self._scratch, lasting=lasting)
         labels = (f"template-{self._before.ref}", f"template-{new['_commit']}")
+        if labels[0] == labels[1]:
+            labels = (labels[0], f"{labels[0]}-new-answers")
         yield (
             merge,
             merge.merge(before, after, labels=labels, answers_file=self._answers_file.as_posix()),
@@ -407,7 +412,9 @@ class _Run:
 
     def _commit(self, done: Update, merged: Merged, state: State) -> str | None:
         message = f"Update the template from {done.before} to {done.after}"
-        if done.before == done.after:
+        if done.switched:
+            message = f"Switch the template from {done.before} to {done.after} of {done.template}"
+        elif done.before == done.after:
             message = "Answer the template's questions anew"
         try:
             state.commit(merged, message)

@@ -133,7 +133,7 @@ class State:
         if note is None:
             return False
         if note.phase == "done" or _digest(self.repository) == note.new_index:
-            if self._is_clean(note):
+            if self._is_gone(note):
                 self.forget()
             return False
         self._roll_back(note)
@@ -150,7 +150,7 @@ class State:
         note = self._begun()
         if note is None:
             return False
-        undo = note.phase == "writing" or not self._is_clean(note)
+        undo = note.phase == "writing" or not self._is_gone(note)
         if undo:
             self._roll_back(note)
         self.forget()
@@ -370,13 +370,15 @@ class State:
     def _head(self) -> str:
         return self.repository.git("rev-parse", "HEAD").decode().strip()
 
-    def _is_clean(self, note: Note) -> bool:
-        """Whether the files that an update changed are as in HEAD, in the index and on disk."""
-        status = self.repository.git(
-            *_PLAIN, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"
+    def _is_gone(self, note: Note) -> bool:
+        """Whether nothing is left of an update, in the index or on disk: the user discarded it."""
+        staged = self.repository.git(*_PLAIN, "diff-index", "--cached", *RAW, "HEAD")
+        paths = {change.path for change in parsed_changes(staged)}
+        return not any(
+            change.path in paths or self._is(change.path, change.new_mode, change.new_id)
+            for change in note.changes
+            if (change.old_mode, change.old_id) != (change.new_mode, change.new_id)
         )
-        dirty = {os.fsdecode(entry[3:]) for entry in status.split(b"\0")}
-        return dirty.isdisjoint(change.path for change in note.changes)
 
     def _roll_back(self, note: Note) -> None:
         """Bring the files of `note` back to HEAD's, in the index and in the work tree.
@@ -405,8 +407,9 @@ class State:
             named = "\n".join(f"  {path}" for path in foreign)
             raise UserError(
                 f"the update of {self.repository.project} cannot be undone: this was changed "
-                f"since\n{named}\nMove it away and run `gindock update --abort`, or discard "
-                f"everything by `{self.repository.way_back}`"
+                f"since\n{named}\nBring it back by `git checkout -- FILE`, or move it away, and "
+                "run `gindock update --abort`; or discard everything by "
+                f"`{self.repository.way_back}`"
             )
         with undisturbed():
             with suppress(FileNotFoundError):

@@ -149,7 +149,7 @@ def _new(
     if created.warning:
         typer.secho(f"Warning: {created.warning}", err=True, fg="yellow")
     if not quiet:
-        _report(created)
+        _report(created, own=own)
 
 
 @functools.cache
@@ -192,7 +192,7 @@ def _show(draft: Any, *, quiet: bool, as_json: bool) -> None:
         typer.echo("Nothing was written.")
 
 
-def _report(created: Any) -> None:
+def _report(created: Any, *, own: bool) -> None:
     from gindock import project
 
     path = os.path.relpath(created.directory)
@@ -205,7 +205,7 @@ def _report(created: Any) -> None:
         steps.append("make    # what the service can do")
     if steps:
         typer.echo("\nNext:\n" + "\n".join(f"  {step}" for step in steps))
-    if str(created.answers.get("module_path", "")).startswith("example.com/"):
+    if own and str(created.answers.get("module_path", "")).startswith("example.com/"):
         typer.echo(
             "\nThe module path and the registry are examples; "
             "--module-path and --registry, or a git remote, tell your own."

@@ -39,7 +39,7 @@ def command(
     # Late: what a status needs is of no use to the other commands.
     from gindock import projects, status
 
-    directories = directories or [Path()]
+    directories = directories or [projects.around(Path.cwd())]
     found = projects.find(directories)
     look = functools.partial(
         status.status, with_diff=diff, colour=sys.stdout.isatty() and not as_json

@@ -91,7 +91,7 @@ def command(
         raise BadInputError("--abort goes with no other option")
     if diff and commit:
         raise BadInputError("--diff writes nothing, and --commit would; choose one")
-    directories = directories or [Path()]
+    directories = directories or [projects.around(Path.cwd())]
     found = projects.find(directories)
     several = projects.are_several(found, directories)
     if abort:
@@ -175,6 +175,8 @@ def _in_a_word(done: Update) -> str:
         count = sum(file.kind != "kept" for file in done.files)
         what = "would change" if done.diff is not None else "updated"
         words = [f"[green]{what}[/]", f"{count} file{'' if count == 1 else 's'}"]
+        if done.diff is None and not done.commit:
+            words.append("staged")
     # A new question has its default; another answer is news.
     words += [
         f"[yellow]{escape(f'{key} is now {said(after)}')}[/]"
@@ -196,9 +198,10 @@ def _report(done: Update) -> None:
         return
     if done.diff is not None:
         typer.echo(f"{done.diff}\n", nl=False)
-    print_files(done)
+    # The files last: the news may be long.
     if done.changelog:
-        typer.echo(f"\n{done.changelog}")
+        typer.echo(f"{done.changelog}\n")
+    print_files(done)
     typer.echo("\n" + _closing(done))
 
 
@@ -215,25 +218,25 @@ def print_files(done: Update) -> None:
 
 
 def _closing(done: Update) -> str:
-    count = len(done.conflicts)
     what = _what_happened(done)
-    if count:
-        what += f", with {count} conflict{'s' if count > 1 else ''}"
+    if count := len(done.conflicts):
+        what += f", with conflicts in {count} file{'s' if count > 1 else ''}"
     if done.diff is not None:
-        return f"It would be {what}; nothing was written."
-    what = what[0].upper() + what[1:]
+        return f"{what}; nothing was written."
     if done.commit:
         return f"{what}, commit {done.commit}."
     look = "Look at it with `git diff --staged` and commit"
     if count:
-        look = "Resolve what is marked, `git add` it and commit"
+        look = "Resolve them, `git add` or `git rm` each file and commit"
     return f"{what}. {look}, or go back with `{done.way_back}`."
 
 
 def _what_happened(done: Update) -> str:
+    would = done.diff is not None
     if done.switched:
         template = "gindock's own template" if done.template == source.URL else done.template
-        return f"switched from {done.before} to {done.after} of {template}"
+        verb = "Would switch" if would else "Switched"
+        return f"{verb} from {done.before} to {done.after} of {template}"
     if done.before == done.after:
-        return f"answered anew at {done.after}"
-    return f"updated from {done.before} to {done.after}"
+        return f"{'Would change' if would else 'Changed'} answers, at {done.after}"
+    return f"{'Would update' if would else 'Updated'} from {done.before} to {done.after}"
