@@ -112,7 +112,7 @@ class Case:
         self.folder = folder
         self.env: dict[str, str] = {}
         self._words = words
-        self.way_back: tuple[str, ...] = ("reset", "--hard", "--quiet")
+        self.in_subfolder = False
         self._before: tuple[str, Files] | None = None
         self._seen: dict[str, bool] = {}
 
@@ -212,10 +212,13 @@ class Case:
         return done.returncode, screen
 
     def check_the_end(self) -> None:
-        """The words are right, and after the `way_back` all is as it was before the last update."""
+        """The words are right, and the way back leads to what was before the last update."""
         assert {word: word in self._words for word in self._seen} == self._seen
         if self._before and self._before[0] == self._head():
-            self.git(*self.way_back)
+            if self.in_subfolder:
+                run([SCRIPTS / "gindock", "update", "--abort"], self.project)
+            else:
+                self.git("reset", "--hard", "--quiet")
             assert read(self.project) == self._before[1]
 
     def _head(self) -> str:

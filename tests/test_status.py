@@ -366,6 +366,14 @@ def test_conflicts_changes_and_an_interrupted_update_are_said(tmp_path: Path) ->
     assert told["notes"] == ["update interrupted: run `gindock update --abort`"]
 
 
+def test_markers_that_were_committed_are_said(tmp_path: Path) -> None:
+    project = service(tmp_path)
+    with (project / FIXED).open("a") as file:
+        file.write("<<<<<<< yours\nmine\n=======\ntheirs\n>>>>>>> template-v1.0.0\n")
+    git(project, "commit", "-qam", "Resolved")
+    assert status(project)["notes"] == [f"conflict markers in {FIXED}"]
+
+
 def test_a_version_that_this_gindock_does_not_know_is_shown(tmp_path: Path) -> None:
     project = service(tmp_path, version=AFTER_NEXT)
     done = gindock("status", cwd=project)

@@ -193,7 +193,7 @@ def test_modules_of_the_users_are_kept_beside_new_ones(tmp_path: Path) -> None:
     modules = (project / "go.mod").read_text()
     (project / "go.mod").write_text(modules.replace(")", "\tgithub.com/google/uuid v1.6.0\n)", 1))
     git(project, "commit", "-qam", "Mine")
-    done = answered_again(project, {"datastores": ["postgres", "redis"]})
+    assert answered_again(project, {"datastores": ["postgres", "redis"]}).code == 0
     merged = (project / "go.sum").read_text()
     assert mine in merged
     assert "jackc/pgx" in merged

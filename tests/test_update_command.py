@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -389,6 +390,85 @@ def test_abort_knows_what_git_itself_calls_unchanged(setting: str, value: str, c
     done = gindock("update", "--abort", cwd=case.project)
     assert (done.code, done.stdout) == (0, "The update is undone.\n"), done
     assert (read(case.project), case.git("status", "--porcelain")) == (before, "")
+
+
+def test_abort_brings_back_what_git_is_told_not_to_look_at(case: Case) -> None:
+    case.releases()
+    case.git("update-index", "-q", "--refresh")
+    case.git("update-index", "--skip-worktree", "a.txt")
+    before = read(case.project)
+    assert gindock("update", cwd=case.project).code == 0
+    assert gindock("update", "--abort", cwd=case.project).code == 0
+    assert read(case.project) == before
+
+
+def test_the_way_back_in_a_subfolder_undoes_a_conflict_in_a_new_file(fleet: Path) -> None:
+    mono, files = fleet / "mono", ("in/a.txt", "in/b.txt")
+    case = Case("gindock", fleet / "more", "")
+    case.folder.mkdir()
+    case.releases(dict.fromkeys(files, TEXT), {"out/a.txt": FIXED, "out/b.txt": TEXT})
+    shutil.copytree(case.project, mono / "three", ignore=shutil.ignore_patterns(".git"))
+    write(mono / "three", {"in/a.txt": AGAINST})
+    run(["git", "add", "--all"], mono)
+    run(["git", "commit", "-qm", "Three"], mono)
+    done = gindock("update", "three", cwd=mono)
+    assert done.code == 3
+    [way_back] = re.findall(r"or go back with `gindock (.*)`", done.stdout)
+    assert gindock(*way_back.split(), cwd=mono).code == 0
+    assert run(["git", "status", "--porcelain", "--ignored"], mono).stdout == ""
+    assert (mono / "three" / "in" / "a.txt").read_text() == AGAINST
+
+
+@pytest.mark.parametrize("committed", ["other.txt", "b.txt"], ids=["something else", "a part"])
+def test_a_commit_meanwhile_does_not_keep_abort_from_undoing(committed: str, case: Case) -> None:
+    case.releases({"a.txt": TEXT, "b.txt": TEXT}, {"a.txt": FIXED, "b.txt": FIXED, "c.txt": TEXT})
+    assert gindock("update", cwd=case.project).code == 0
+    write(case.project, {"other.txt": "other\n"})
+    case.git("add", "other.txt")
+    case.git("commit", "-qm", "Meanwhile", "--", committed)
+    done = gindock("update", "--abort", cwd=case.project)
+    assert (done.code, done.stdout) == (0, "The update is undone.\n")
+    assert case.git("status", "--porcelain").replace("A  other.txt\n", "") == ""
+    assert (case.project / "a.txt").read_text() == TEXT
+
+
+def test_an_update_may_remove_the_folder_that_its_user_is_in(case: Case) -> None:
+    case.releases({"in/a.txt": TEXT, "in/b.txt": TEXT}, {"out/a.txt": FIXED, "out/b.txt": TEXT})
+    done = gindock("update", "..", "--commit", cwd=case.project / "in")
+    assert (done.code, "Updated from v1.0.0 to v2.0.0, commit" in done.stdout) == (0, True), done
+
+
+def test_an_answer_that_is_no_longer_asked_is_said(case: Case) -> None:
+    case.releases(*questions("port: {type: int, default: 9090}", "http: {type: int, default: 80}"))
+    done = gindock("update", cwd=case.project)
+    assert "  answer     http: 80, new\n  answer     port: 9090, no longer asked\n" in done.stdout
+
+
+def test_commit_has_nothing_to_do_where_nothing_changes(case: Case) -> None:
+    asked = "size: {type: int, default: 1}"
+    case.releases(*questions(asked, asked))
+    head = case.git("rev-parse", "HEAD")
+    arguments = ("--to", "current", "--set", "size=1", "--commit")
+    done = gindock("update", *arguments, cwd=case.project)
+    assert (done.code, done.stdout) == (0, "Already at v1.0.0.\n")
+    assert case.git("rev-parse", "HEAD") == head
+
+
+@pytest.mark.parametrize("arguments", [["update"], ["status"], ["update", "--abort"]])
+def test_many_projects_do_not_need_a_reader_either(arguments: list[str], fleet: Path) -> None:
+    shutil.rmtree(fleet / "team")
+    expected = 0
+    if arguments != ["status"]:
+        expected = gindock("update", "src", cwd=fleet.parent).code
+        if arguments == ["update"]:
+            assert gindock("update", "src", "--abort", cwd=fleet.parent).code == 0
+        else:
+            expected = 0
+    command = f"set -o pipefail; '{SCRIPTS}/gindock' {' '.join(arguments)} src | true"
+    done = subprocess.run(["bash", "-c", command], cwd=fleet.parent, capture_output=True)
+    assert (done.returncode, done.stderr) == (expected, b"")
+    if arguments == ["update", "--abort"]:
+        assert run(["git", "status", "--porcelain"], fleet / "mono").stdout == ""
 
 
 def test_a_commit_elsewhere_in_the_repository_does_not_keep_abort_from_undoing(

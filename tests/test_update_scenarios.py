@@ -888,7 +888,7 @@ def in_a_subfolder(case: Case, edits: Files) -> Path:
     run(["git", "commit", "--quiet", "-m", "Mine"], repository)
     write(repository, {"other.txt": "other, mine\n", "staged.txt": "staged, mine\n"})
     run(["git", "add", "staged.txt"], repository)
-    case.way_back = ("restore", "--source=HEAD", "--staged", "--worktree", "--", ".")
+    case.in_subfolder = True
     return repository
 
 
@@ -995,6 +995,50 @@ def test_a_partial_clone_fetches_what_it_needs(case: Case) -> None:
         Left({"a.txt": BOTH}, {"a.txt": "merged", "out/c.txt": "merged"}),
     )
     assert case.tool == "copier" or case.git("show", ":out/c.txt") == BOTH
+
+
+@scenario("Repositories", copier="edit lost, traceback", gindock="edit kept, fix arrives")
+def test_a_partial_clone_of_a_part_of_the_repository_is_updated(case: Case) -> None:
+    """A partial clone, sparse but for the project, which is a subfolder."""
+    case.releases()
+    origin = in_a_subfolder(case, {"a.txt": MINE})
+    run(["git", "config", "uploadpack.allowFilter", "true"], origin)
+    clone = case.folder / "partial"
+    command = ["git", "clone", "--quiet", "--no-checkout", "--filter=blob:none"]
+    run([*command, f"file://{origin}", clone], case.folder)
+    run(["git", "sparse-checkout", "set", "--no-cone", "/services/shop/"], clone)
+    run(["git", "checkout", "--quiet"], clone)
+    case.project = clone / "services" / "shop"
+    case.update(
+        Left({"a.txt": FIXED}, code=1, says="Traceback", updated=False),
+        Left({"a.txt": BOTH}, {"a.txt": "merged"}),
+    )
+
+
+@scenario("Repositories", copier="edit lost, exit 0", gindock="stays, the edit follows")
+def test_a_submodule_stays_where_gitmodules_has_it(case: Case) -> None:
+    """The template moves a directory in which the user has a submodule."""
+    case.releases({"in/a.txt": TEXT, "in/b.txt": TEXT}, {"out/a.txt": FIXED, "out/b.txt": TEXT})
+    other = case.folder / "other"
+    run(["git", "init", "--quiet", other], case.folder)
+    run(["git", "commit", "--quiet", "--allow-empty", "-m", "Other"], other)
+    case.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other, "in/sub")
+    case.edit({"in/a.txt": MINE})
+    moved = {"in/a.txt": None, "in/b.txt": None, "out/b.txt": TEXT}
+    case.update(
+        Left({**moved, "out/a.txt": FIXED}),
+        Left({**moved, "out/a.txt": BOTH}, {"out/a.txt": "merged", "out/b.txt": "updated"}),
+    )
+    assert case.git("ls-files", "--stage", "in/sub").startswith("160000 ")
+
+
+@scenario("Repositories", copier="left alone", gindock="left alone")
+def test_a_project_within_the_project_is_left_alone(case: Case) -> None:
+    """Another project lies in a folder of this one, which lacks a file of the template's."""
+    case.releases({"a.txt": TEXT, "b.txt": MINE}, {"a.txt": FIXED, "b.txt": MINE})
+    inner = {f"inner/{path}": text for path, text in case.rendered.items()}
+    case.edit({**inner, "a.txt": None})
+    case.update(Left(), Left(changes={"a.txt": "kept"}))
 
 
 @scenario("Repositories", copier="no such option", gindock="committed, and nothing else")
@@ -1182,7 +1226,7 @@ def test_line_endings_that_the_template_begins_to_ask_for_are_no_conflict(case: 
     case.edit({"a.txt": MINE, "b.txt": MINE})
     attributes = {".gitattributes": "*.txt text eol=crlf\n"}
     case.update(
-        Left({**attributes, "a.txt": crlf(BOTH), "c.txt": crlf(TEXT)}),
+        Left({**attributes, "a.txt": crlf(BOTH), "b.txt": crlf(MINE), "c.txt": crlf(TEXT)}),
         Left(
             {**attributes, "a.txt": crlf(BOTH), "c.txt": crlf(TEXT)},
             {".gitattributes": "added", "a.txt": "merged", "c.txt": "added"},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,11 @@ def find(project: Path) -> Path | None:
     return usual if found else next(iter(sorted(project.glob(_ANY))), None)
 
 
+def is_called(name: str) -> bool:
+    """Whether an answers file may have the name `name`."""
+    return fnmatchcase(name, _ANY)
+
+
 def recorded(project: Path) -> dict[str, Any]:
     """What the answers file of `project` records, Copier's own entries included.
 
@@ -39,6 +46,13 @@ def read(file: Path) -> dict[str, Any]:
     if content is None:
         raise UserError(f"{file} is no valid answers file; restore it from git")
     return content
+
+
+def name_version(file: Path, version: str) -> None:
+    """Let the answers file `file` record `version`, where it records any."""
+    text = file.read_bytes().decode()
+    entry = yaml.safe_dump({"_commit": version}).rstrip("\n")
+    file.write_bytes(re.sub(r"(?m)^_commit: [^\r\n]*", lambda _: entry, text, count=1).encode())
 
 
 def agree(new: bytes, other: bytes) -> bool:

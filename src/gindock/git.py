@@ -84,8 +84,9 @@ def commit(message: str, *, folder: Path, env: Mapping[str, str] | None = None) 
 
     Raises as `git` does.
     """
-    # Without this, git would make up an author from the machine's name.
-    arguments = ("-c", "user.useConfigOnly=true", "commit", "--quiet", "--message", message)
+    # Git would otherwise make up an author from the machine's name.
+    known = "false" if os.environ.get("EMAIL") else "true"
+    arguments = ("-c", f"user.useConfigOnly={known}", "commit", "--quiet", "--message", message)
     _run(arguments, folder, {**_users_environment(), **(env or {})})
 
 

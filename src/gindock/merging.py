@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gindock import answers
+from gindock.errors import UserError
 from gindock.git import GitError, git
 from gindock.repository import Entry, Repository, Tree, parsed_tree
 
 _NOTHING = ("0", "")
 #: The mode of a path that a tree does not have.
 ABSENT = "000000"
+_SUBMODULE = "160000"
 #: What the user's side is called in conflict markers.
 _YOURS = "yours"
 #: How `git diff-tree` is to tell changes to `parsed_changes`.
@@ -41,6 +43,11 @@ class Change:
     def is_new(self) -> bool:
         """Whether the path is new."""
         return self.old_mode == ABSENT
+
+    @property
+    def differs(self) -> bool:
+        """Whether it changes at all; a conflict may leave it as it is."""
+        return (self.old_mode, self.old_id) != (self.new_mode, self.new_id)
 
     @property
     def goes(self) -> bool:
@@ -114,8 +121,12 @@ class Merge:
 
         """
         prefix = self._repository.prefix
-        ours = self._repository.entries(self._head)
         base, theirs = self._listed(before), self._listed(after)
+        ours = self._own(base.keys() | theirs.keys())
+        submodules = {path: entry for path, entry in ours.items() if entry[0] == _SUBMODULE}
+        for path in submodules:
+            if any(name.startswith(f"{path}/") for name in theirs):
+                raise UserError(f"the template has files in {path}, which is a submodule; move it")
         self._convert((before, base), (after, theirs))
         self._fetch(entry for path, entry in ours.items() if base.get(path) != entry)
         self._adapt_line_endings(ours, base, theirs)
@@ -127,6 +138,8 @@ class Merge:
         tree, conflicts = self._merge_tree(yours, template)
         declined = {p for p, c in conflicts.items() if c.stages.keys() == {1, 3}}
         changes: dict[str, Entry] = dict.fromkeys(declined, _NOTHING)
+        if submodules:
+            changes |= self._submodules_where_they_were(tree, submodules)
         record = prefix + answers_file
         overruled = not self._records_the_same(tree, record, theirs)
         if overruled:
@@ -167,6 +180,27 @@ class Merge:
         """The entries of `paths` in `tree`; those that are not there have none."""
         listing = parsed_tree(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
         return {path: listing.get(path, (ABSENT, "")) for path in sorted(paths)}
+
+    def _own(self, rendered: Container[str]) -> Tree:
+        """HEAD's files of the project, without those of other projects that lie in it."""
+        entries = self._repository.entries(self._head)
+        others = tuple(
+            f"{folder}/"
+            for folder, _, name in (path.rpartition("/") for path in entries)
+            if folder + "/" != self._repository.prefix
+            and folder
+            and answers.is_called(name)
+            and f"{folder}/{name}" not in rendered
+        )
+        return {path: entry for path, entry in entries.items() if not path.startswith(others)}
+
+    def _submodules_where_they_were(self, tree: str, submodules: Tree) -> dict[str, Entry]:
+        """Changes that leave submodules where they are: `.gitmodules` names their places."""
+        listing = parsed_tree(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
+        moved = [p for p, e in listing.items() if e[0] == _SUBMODULE and p not in submodules]
+        moved = [p for p in moved if listing[p] in submodules.values()]
+        gone = {path: entry for path, entry in submodules.items() if path not in listing}
+        return {**dict.fromkeys(moved if gone else [], _NOTHING), **gone}
 
     def _records_the_same(self, tree: str, file: str, theirs: Tree) -> bool:
         """Whether the answers `file` in `tree` records what `theirs` does, and perhaps more."""
@@ -338,7 +372,8 @@ class Merge:
         ordered = sorted(changes.items(), key=lambda change: change[1] != _NOTHING)
         lines = index_info(ordered, len(tree))
         self._git("update-index", "-z", "--index-info", stdin=lines, env=index)
-        return self._git("write-tree", env=index).decode().strip()
+        # A partial clone may lack what lies elsewhere in the repository.
+        return self._git("write-tree", "--missing-ok", env=index).decode().strip()
 
     def _commit(self, tree: str, parent: str | None = None) -> str:
         parents = ["-p", parent] if parent else []

@@ -148,7 +148,7 @@ class Questions:
 def listed(text: str) -> list[str]:
     """The answers to a question of several that `text` spells."""
     inner = text.strip("[] ")
-    return [] if inner in ("", NOTHING) else [value.strip() for value in inner.split(",")]
+    return [] if inner in ("", NOTHING) else [value.strip(" '\"") for value in inner.split(",")]
 
 
 def takes_several(copier_yml: str) -> set[str]:

@@ -92,9 +92,8 @@ def declared_questions(template: Source) -> set[str]:
         if folder.is_dir():
             text = next(folder.glob("copier.y*ml")).read_text(encoding="utf-8")
         else:
-            with source.opened(template.url) as read:
-                version = template.ref or "HEAD"
-                text = read(version, "copier.yml") or read(version, "copier.yaml") or ""
+            with source.opened(template.url) as opened:
+                text = opened.questions(template.ref or "HEAD") or ""
         return {str(key) for key in yaml.safe_load(text)}
     except (StopIteration, yaml.YAMLError, ValueError, TypeError) as error:
         raise UserError("the template's questions cannot be read; leave -d out") from error
@@ -139,11 +138,13 @@ def rerender(
     given: Mapping[str, Any],
     data: Mapping[str, Any] | None = None,
     defaults: bool = True,
+    version: str | None = None,
 ) -> dict[str, Any]:
     """Render `template` into `folder` once more, with the recorded answers `given`.
 
     `data` goes before them. What neither answers is asked, or, with `defaults`, takes its default;
-    so does a recorded answer that the template refuses. Returns what is recorded then.
+    so does a recorded answer that the template refuses. Returns what is recorded then: as the
+    template's version, `version`, or else what Copier calls it.
 
     Raises:
         BadInputError: an answer in `data` is refused.
@@ -177,6 +178,8 @@ def rerender(
             overwrite=True,
             quiet=True,
         )
+    if version:
+        answers.name_version(file, version)
     return answers.read(file)
 
 
@@ -242,6 +245,8 @@ def _copier(*, own: bool = True) -> Iterator[None]:
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise _translated(error) from error
+        except RuntimeError as error:  # For example a link that leads to itself.
+            raise UserError(f"the template cannot be rendered: {error}") from error
         except (ArithmeticError, LookupError, AttributeError, TemplateError) as error:
             # Raised within a template's or a setting's own expressions.
             raise UserError(

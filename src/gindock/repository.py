@@ -91,9 +91,10 @@ class Repository:
     def way_back(self) -> str:
         """The command that discards an update which is not committed, from where the user is."""
         here = Path(os.path.abspath(self.project)) == Path.cwd()  # noqa: PTH100
-        where = "" if here else f" -C {shlex.quote(os.path.relpath(self.project))}"
-        how = "restore --source=HEAD --staged --worktree -- ." if self.prefix else "reset --hard"
-        return f"git{where} {how}"
+        where = shlex.quote(os.path.relpath(self.project))
+        if self.prefix:  # `git restore` fails on conflicts in what HEAD does not have.
+            return "gindock update --abort" + ("" if here else f" {where}")
+        return f"git{'' if here else f' -C {where}'} reset --hard"
 
     def git(
         self,
@@ -106,11 +107,6 @@ class Repository:
         # A folder may be called `:(top)`.
         env = {"GIT_LITERAL_PATHSPECS": "1", **(env or {})}
         return git(*arguments, folder=self.top, stdin=stdin, env=env, accept=accept)
-
-    def tree(self, commit: str) -> str | None:
-        """The id of the project's folder in `commit`; None where it is not there."""
-        wanted = f"{commit}:{self.prefix}"
-        return line("rev-parse", "--verify", "--quiet", wanted, folder=self.top)
 
     def entries(self, treeish: str) -> Tree:
         """The files below the project in a tree of the project's repository."""
@@ -132,9 +128,10 @@ class Repository:
         unmerged = self.git("ls-files", "--unmerged", "-z", "--full-name")
         if unmerged:
             paths = {os.fsdecode(e.partition(b"\t")[2]) for e in unmerged.split(b"\0") if e}
+            ours = any(path.startswith(self.prefix) for path in paths)
             raise UserError(
                 f"there are conflicts in {', '.join(sorted(paths))} of {self.top}; resolve and "
-                "commit them, or go back with `gindock update --abort`"
+                "commit them" + (", or go back with `gindock update --abort`" if ours else " first")
             )
         status = self.git(
             "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no",

@@ -128,29 +128,50 @@ def version_of(tag: str) -> Version | None:
         return None
 
 
-@contextmanager
-def opened(url: str) -> Iterator[Callable[[str, str], str | None]]:
-    """A function that reads a file of the template at `url`, given a version and the file's name.
+@dataclass(frozen=True)
+class Opened:
+    """A template whose history git can read."""
 
-    It returns None where there is no such file or version; raises as `newest` does.
-    """
+    folder: Path
+    bare: bool
+
+    def read(self, version: str, name: str) -> str | None:
+        """The file `name` of a version; None where there is no such file or version."""
+        content = self._git("show", f"{version}:{name}")
+        return None if content is None else content.decode(errors="replace")
+
+    def questions(self, version: str) -> str | None:
+        """The file with the questions of a version; None as `read`."""
+        return self.read(version, "copier.yml") or self.read(version, "copier.yaml")
+
+    def commit(self, version: str) -> str | None:
+        """The id of the commit that a version names, if there is one."""
+        found = self._git("rev-parse", "--verify", "--quiet", f"{version}^{{commit}}")
+        return None if found is None else found.decode().strip()
+
+    def has_tag(self, name: str) -> bool:
+        """Whether there is such a tag."""
+        return self.commit(f"refs/tags/{name}") is not None
+
+    def _git(self, *arguments: str) -> bytes | None:
+        try:
+            if self.bare:
+                return history.bare(self.folder, *arguments)
+            return git(*arguments, folder=self.folder)
+        except GitError:
+            return None
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Opened]:
+    """The template at `url`, to be read; raises as `newest` does."""
     with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
         where = repository() if url == URL else Path(_address(url))
         if not where.is_dir():
             where = Path(folder, "template.git")
             clone = ("clone", "--quiet", "--bare", "--filter=blob:none", "--", _address(url))
             _remote(*clone, str(where), url=url)
-        bare = not (where / ".git").exists()
-
-        def read(version: str, name: str) -> str | None:
-            show = ("show", f"{version}:{name}")
-            try:
-                content = history.bare(where, *show) if bare else git(*show, folder=where)
-            except GitError:
-                return None
-            return content.decode(errors="replace")
-
-        yield read
+        yield Opened(where, bare=not (where / ".git").exists())
 
 
 def _address(url: str) -> str:

@@ -32,6 +32,7 @@ from gindock.worktree import State
 Listing = Mapping[str, tuple[str, str]]
 
 _ABSENT = ("000000", "")
+_UNCOMMITTED = "uncommitted changes"
 #: Settings of the user's that are not for a render.
 _PLAIN = (
     "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}",
@@ -136,6 +137,9 @@ def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> S
             files, said = origin.pristine()
             found.drift = work_tree.drift(files)
             found.diff = origin.diff(found.drift, colour=colour) if with_diff else None
+            marked = [path for path in found.drift.changed if _holds_markers(project / path)]
+            if marked and found.notes in ([], [_UNCOMMITTED]):
+                found.notes.append(f"conflict markers in {', '.join(marked)}")
             if newest is not None:
                 found.answers = origin.answers_in(newest) if found.behind else said
         except UserError as error:
@@ -144,6 +148,14 @@ def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> S
             if not unreachable:
                 told.append(str(error))
     return found
+
+
+def _holds_markers(file: Path) -> bool:
+    """Whether a conflict of an update was left in `file`."""
+    try:
+        return re.search(rb"(?m)^<{7,} yours\r?$", file.read_bytes()) is not None
+    except OSError:
+        return False
 
 
 @functools.cache
@@ -223,7 +235,7 @@ class _WorkTree:
         elif conflicts:
             notes.append(f"conflicts in {', '.join(conflicts)}")
         elif changes:
-            notes.append("uncommitted changes")
+            notes.append(_UNCOMMITTED)
         unmodified = {path: entry for path, entry in tracked.items() if path not in modified}
         return cls(
             project, repository.prefix, repository.object_format, unmodified, modified, notes

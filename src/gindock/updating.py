@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,7 +71,7 @@ class Update:
     after: str
     files: Sequence[FileChange] = ()
     answers: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    """Answers that are others now, with the old and the new one; None is the old one of a new."""
+    """Answers that are others now, with the old and the new one; None where it is not asked."""
     changelog: str = ""
     commit: str | None = None
     diff: str | None = None
@@ -171,6 +172,8 @@ class _Run:
         self._repository = repository
         self._scratch = scratch
         self._project = repository.project
+        # Now: the update may remove the folder that the user is in.
+        self._way_back = repository.way_back
         repository.check_at_rest()
         url, before, self._recorded = answers.origin(self._project)
         file = answers.find(self._project)
@@ -199,7 +202,7 @@ class _Run:
         with self._merged(lasting=True, state=state) as (_, merged, recorded):
             state.apply(merged, before=self._before.ref or "", after=self._after.ref or "")
             done = self._summary(merged, recorded)
-        if self._request.commit and not done.conflicts:
+        if self._request.commit and merged.changes and not done.conflicts:
             done = replace(done, commit=self._commit(done, merged, state))
         return done
 
@@ -244,18 +247,21 @@ class _Run:
             "to go back, revert the commit of the update"
         )
 
-    def _refuse_moved_tag(self, reached: str) -> None:
-        """Refuse where the project's version names the same commit as the one to go to."""
-        before, after = (source.version_of(s.ref or "") for s in (self._before, self._after))
+    def _refuse_moved_tag(self, template: source.Opened) -> None:
+        """Refuse a version like v1 that the template has moved to the commit to go to."""
+        before, after = self._before.ref or "", self._after.ref or ""
+        version = source.version_of(before)
         if (
             self._before.url == self._after.url
-            and reached == self._before.ref
-            and before and after and before != after
-        ):  # fmt: skip
+            and not _same_version(before, after)
+            and (version is None or len(version.release) < 3)
+            and template.has_tag(before)
+            and template.commit(before) == template.commit(after)
+        ):
             raise UserError(
-                f"the template has {reached} and {self._after.ref} on one commit, so that what "
-                f"this project was rendered from cannot be told; let _commit in "
-                f"{self._answers_file} name that version by a tag that stays, and commit it"
+                f"the template has {before} and {after} on one commit, so that what this project "
+                f"was rendered from cannot be told; let _commit in {self._answers_file} name that "
+                "version by a tag that stays, and commit it"
             )
 
     def _assigned(self) -> dict[str, Any]:
@@ -284,8 +290,8 @@ class _Run:
         if self._after.embedded:
             own = Questions.read(source.questions_file())
             return lambda key, text: own.known(key).parse(text)
-        with source.opened(self._after.url) as read:
-            several = takes_several(read(self._after.ref or "HEAD", "copier.yml") or "")
+        with source.opened(self._after.url) as template:
+            several = takes_several(template.questions(self._after.ref or "HEAD") or "")
         return lambda key, text: listed(text) if key in several else text
 
     def _check_committed(self, path: str) -> None:
@@ -316,10 +322,17 @@ class _Run:
         before, after = (self._scratch / side / name for side in ("before", "after"))
         recorded = {k: v for k, v in self._recorded.items() if not k.startswith("_")}
         same: dict[str, Any] = {"answers_file": self._answers_file, "given": recorded}
+        with source.opened(self._after.url) as template:
+            self._refuse_moved_tag(template)
+            # Of several tags on a commit, Copier would record any.
+            version = self._after.ref if template.has_tag(self._after.ref or "") else None
+            self._news = self._changelog(template)
+            questions = template.questions(self._after.ref or "HEAD")
         with _refused(", ".join(self._given)):
             new = rendering.rerender(
-                self._after, after, data=self._given, defaults=self._request.defaults, **same
-            )
+                self._after, after, data=self._given, defaults=self._request.defaults,
+                version=version, **same,
+            )  # fmt: skip
         for key in self._given:
             if key not in new or key.startswith("_"):
                 raise BadInputError(
@@ -333,13 +346,9 @@ class _Run:
             )
         # What names a commit tells its version only now.
         self._refuse_downgrade(Source(self._after.url, str(new["_commit"])), self._request.to)
-        self._refuse_moved_tag(str(new["_commit"]))
-        rendering.rerender(self._before, before, **same)
-        with source.opened(self._after.url) as read:
-            self._news = self._changelog(read)
-            questions = read(str(new["_commit"]), "copier.yml")
-            if questions is None or re.search("_skip_if_exists|!include", questions):
-                self._keep_what_exists(before, after, {**same, "given": new})
+        rendering.rerender(self._before, before, version=self._before.ref, **same)
+        if questions is None or re.search("_skip_if_exists|!include", questions):
+            self._keep_what_exists(before, after, {**same, "given": new})
         if state:
             state.write(Note("merging"))
         merge = Merge(self._repository, self._scratch, lasting=lasting)
@@ -381,12 +390,12 @@ class _Run:
             elif self._repository.prefix + file.as_posix() in tracked:
                 _copy(self._project / file, after / file)
 
-    def _changelog(self, read: Any) -> str:
+    def _changelog(self, template: source.Opened) -> str:
         before, after = self._before, self._after
         text = (
             source.changelog()
             if after.embedded
-            else read(after.ref or "HEAD", "CHANGELOG.md") or ""
+            else template.read(after.ref or "HEAD", "CHANGELOG.md") or ""
         )
         same = before.url == after.url
         return changelog.between(text, before.ref or "", after.ref or "") if same else ""
@@ -394,9 +403,9 @@ class _Run:
     def _summary(self, merged: Merged, recorded: Mapping[str, Any]) -> Update:
         prefix = self._repository.prefix
         changed = {
-            key: (self._recorded.get(key), value)
-            for key, value in recorded.items()
-            if not key.startswith("_") and self._recorded.get(key) != value
+            key: (self._recorded.get(key), recorded.get(key))
+            for key in {**recorded, **self._recorded}
+            if not key.startswith("_") and self._recorded.get(key) != recorded.get(key)
         }
         return Update(
             self._project,
@@ -407,7 +416,7 @@ class _Run:
             changed,
             self._news,
             switched=self._before.url != self._after.url,
-            way_back=self._repository.way_back,
+            way_back=self._way_back,
         )
 
     def _commit(self, done: Update, merged: Merged, state: State) -> str | None:
@@ -419,19 +428,21 @@ class _Run:
         try:
             state.commit(merged, message)
         except UserError as error:
+            only = f" -- {shlex.quote(self._repository.prefix)}" if self._repository.prefix else ""
             raise UserError(
-                f"{error}\nThe update is staged and not committed; run "
-                f'`git commit -m "{message}"`, or go back with `{done.way_back}`'
+                f"{error}\nThe update is staged and not committed; run in {self._repository.top} "
+                f'`git commit -m "{message}"{only}`, or go back with `{done.way_back}`'
             ) from error
+        state.adopt_commit(merged)
         return line("rev-parse", "--short", "HEAD", folder=self._project)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(original: Path, target: Path) -> None:
     """Copy a file, a link as it is, or a folder."""
-    if source.is_dir() and not source.is_symlink():
-        shutil.copytree(source, target, symlinks=True)
+    if original.is_dir() and not original.is_symlink():
+        shutil.copytree(original, target, symlinks=True)
     else:
-        shutil.copy2(source, target, follow_symlinks=False)
+        shutil.copy2(original, target, follow_symlinks=False)
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -157,15 +159,22 @@ class State:
         return undo
 
     def _begun(self) -> Note | None:
-        """The note of an update that has begun to write over today's HEAD; others are forgotten."""
+        """The note of an update that has begun to write; one that is committed is forgotten."""
         note = self.read()
-        if note is not None and note.phase in ("writing", "done"):
-            # A commit of something else in the repository does not matter.
-            before = self.repository.tree(note.head)
-            if before is not None and before == self.repository.tree("HEAD"):
-                return note
+        if note is not None and note.phase in ("writing", "done") and self._uncommitted(note):
+            return note
         self.forget()
         return None
+
+    def _uncommitted(self, note: Note) -> list[Change]:
+        """What HEAD has as it was: a commit of other things, or of a part, changes nothing else."""
+        head = self.repository.entries("HEAD")
+        found = [
+            change
+            for change in note.changes
+            if head.get(change.path, (ABSENT, change.old_id)) == (change.old_mode, change.old_id)
+        ]
+        return found if any(change.differs for change in found) else []
 
     def apply(self, merged: Merged, *, before: str, after: str) -> None:
         """Write what `merged` changes; nothing, where it fails.
@@ -226,7 +235,7 @@ class State:
         if not self.repository.prefix:
             commit(message, folder=self.repository.top)
             return
-        # Elsewhere in the repository something else may be staged, or in conflict.
+        # Elsewhere in the repository something else may be staged.
         self._check_head(merged.head)
         private = self.folder / "index"
         index = {"GIT_INDEX_FILE": str(private)}
@@ -236,12 +245,33 @@ class State:
             commit(message, folder=self.repository.top, env=index)
         finally:
             private.unlink()
-        # What the hooks have added is to be in the index, too.
+
+    def adopt_commit(self, merged: Merged) -> None:
+        """Have in the index what hooks added to the commit of a project in a subfolder.
+
+        Raises:
+            UserError: another git command keeps the index locked.
+
+        """
+        if not self.repository.prefix:
+            return
         added = parsed_changes(self.repository.git("diff-tree", *RAW, merged.tree, "HEAD"))
         if added:
             entries = ((change.path, (change.new_mode, change.new_id)) for change in added)
             lines = index_info(entries, len(merged.tree))
-            self.repository.git(*_PLAIN, "update-index", "-z", "--index-info", stdin=lines)
+            update = ("update-index", "-z", "--index-info")
+            for pause in (0.1, 0.3, 1, 3, 0):
+                try:
+                    self.repository.git(*_PLAIN, *update, stdin=lines)
+                    return
+                except GitError as error:
+                    if not pause:
+                        paths = " ".join(shlex.quote(change.path) for change in added)
+                        raise UserError(
+                            f"{error}\nThe update is committed; run `git reset -q -- {paths}` in "
+                            f"{self.repository.top} to have what hooks added"
+                        ) from error
+                time.sleep(pause)
 
     def _check_head(self, expected: str) -> None:
         if self._head() != expected:
@@ -377,7 +407,7 @@ class State:
         return not any(
             change.path in paths or self._is(change.path, change.new_mode, change.new_id)
             for change in note.changes
-            if (change.old_mode, change.old_id) != (change.new_mode, change.new_id)
+            if change.differs
         )
 
     def _roll_back(self, note: Note) -> None:
@@ -391,7 +421,7 @@ class State:
         top = self.repository.top
         _, hidden = self._tracked()
         pending, foreign = [], []
-        for change in note.changes:
+        for change in self._uncommitted(note):
             if self._is(change.path, change.old_mode, change.old_id):
                 continue
             if change.path in hidden and not os.path.lexists(top / change.path):
@@ -401,15 +431,21 @@ class State:
                 foreign.append(change.path)
         going = {change.path for change in pending if change.is_new}
         foreign += self._places_taken([c.path for c in pending if not c.is_new], going)
-        if note.phase == "done" and _digest(self.repository, paths=note.changes) != note.staged:
-            foreign.append("what is staged")
+        discard = (
+            "" if self.repository.prefix
+            else f"; or discard everything by `{self.repository.way_back}`"
+        )  # fmt: skip
         if foreign:
             named = "\n".join(f"  {path}" for path in foreign)
             raise UserError(
                 f"the update of {self.repository.project} cannot be undone: this was changed "
                 f"since\n{named}\nBring it back by `git checkout -- FILE`, or move it away, and "
-                "run `gindock update --abort`; or discard everything by "
-                f"`{self.repository.way_back}`"
+                f"run `gindock update --abort`{discard}"
+            )
+        if note.phase == "done" and _digest(self.repository, paths=note.changes) != note.staged:
+            raise UserError(
+                f"the update of {self.repository.project} cannot be undone: what is staged was "
+                f"changed since; commit it, or take it back by `git restore`{discard}"
             )
         with undisturbed():
             with suppress(FileNotFoundError):
@@ -435,8 +471,9 @@ class State:
             )
             if names:
                 self.repository.git(
-                    *_PLAIN, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=names
-                )
+                    *_PLAIN, "checkout-index", "-f", "-q", "--ignore-skip-worktree-bits",
+                    "-z", "--stdin", stdin=names,
+                )  # fmt: skip
 
     def _places_taken(self, paths: Sequence[str], going: set[str]) -> list[str]:
         """What lies where `paths` are to be, but for what is `going`.

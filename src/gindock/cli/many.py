@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -18,6 +19,12 @@ from gindock.errors import ExitCode
 from gindock.projects import Failure, Outcome
 
 _T = TypeVar("_T")
+
+try:
+    #: Where the user is: noted now, since an update may remove that folder.
+    _HERE = Path.cwd()
+except FileNotFoundError:
+    _HERE = Path("/")
 
 #: Where there is no terminal to fold lines to.
 _WIDE = 1000
@@ -56,8 +63,16 @@ def show(header: Sequence[str], rows: Sequence[tuple[Path, *tuple[str, ...]]]) -
         short = all(len(str(cells[column])) <= _SHORT for cells in rows)
         table.add_column(name, overflow="fold", no_wrap=short)
     for project, *cells in rows:
-        table.add_row(escape(os.path.relpath(project)), *cells)
-    console.print(table)
+        table.add_row(escape(shown(project)), *cells)
+    with console.capture() as capture:
+        console.print(table)
+    # Not by rich, which ends the process where nobody reads.
+    typer.echo(capture.get(), nl=False)
+
+
+def shown(project: Path) -> str:
+    """The path of `project` from where the user is."""
+    return os.path.relpath(project, _HERE)
 
 
 def failed(failure: Failure) -> str:

@@ -63,8 +63,11 @@ def unread_is_no_failure() -> Iterator[None]:
 
 
 def _stop_printing() -> None:
-    # Python would fail once more when it flushes.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:  # As it would be once more when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_version(wanted: bool) -> None:
@@ -102,8 +105,9 @@ def said(value: Any) -> str:
 
 
 def _fail(message: str, code: ExitCode, as_json: bool) -> NoReturn:
-    if as_json:
-        print_json({"error": message, "exit_code": int(code)})
-    else:
-        typer.secho(f"Error: {message}", err=True, fg="red")
+    with unread_is_no_failure():
+        if as_json:
+            print_json({"error": message, "exit_code": int(code)})
+        else:
+            typer.secho(f"Error: {message}", err=True, fg="red")
     raise typer.Exit(code)

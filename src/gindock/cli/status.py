@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,7 +119,7 @@ def _show_all(outcomes: list[Outcome[Status]], code: ExitCode, as_json: bool) ->
             rows.append((outcome.project, "", "", "", "", many.failed(outcome.result)))
             continue
         if outcome.result.diff:
-            typer.secho(f"\n{os.path.relpath(outcome.project)}", bold=True)
+            typer.secho(f"\n{many.shown(outcome.project)}", bold=True)
             typer.echo(outcome.result.diff, nl=False)
         rows.append((outcome.project, *_cells(outcome.result)))
     many.show(["project", "version", "newest", "answers", "files", ""], rows)

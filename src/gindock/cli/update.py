@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,19 +124,24 @@ def command(
 
 def _abort(found: list[Path]) -> ExitCode:
     from gindock import updating
+    from gindock.cli import many
 
     code = ExitCode.DONE
     for project in found:
+        where = f"{many.shown(project)}: " if len(found) > 1 else ""
+        problem = None
         try:
             undone = updating.abort(project)
         except UserError as error:
             if len(found) == 1:
                 raise
-            code = ExitCode.FAILED
-            typer.secho(f"{os.path.relpath(project)}: {error}", err=True, fg="red")
-            continue
-        where = f"{os.path.relpath(project)}: " if len(found) > 1 else ""
-        typer.echo(where + ("The update is undone." if undone else "There is no update to undo."))
+            code, problem = ExitCode.FAILED, error
+        with unread_is_no_failure():
+            if problem:
+                typer.secho(f"{where}{problem}", err=True, fg="red")
+            else:
+                done = "The update is undone." if undone else "There is no update to undo."
+                typer.echo(where + done)
     return code
 
 
@@ -154,7 +158,7 @@ def _report_all(outcomes: list[Outcome[Update]], code: ExitCode, as_json: bool) 
             rows.append((outcome.project, "", many.failed(outcome.result)))
             continue
         if outcome.result.diff:
-            typer.secho(f"\n{os.path.relpath(outcome.project)}", bold=True)
+            typer.secho(f"\n{many.shown(outcome.project)}", bold=True)
             typer.echo(outcome.result.diff, nl=False)
         rows.append((outcome.project, _versions(outcome.result), _in_a_word(outcome.result)))
     many.show(["project", "version", "outcome"], rows)
@@ -181,7 +185,7 @@ def _in_a_word(done: Update) -> str:
     words += [
         f"[yellow]{escape(f'{key} is now {said(after)}')}[/]"
         for key, (before, after) in done.answers.items()
-        if before is not None
+        if before is not None and after is not None
     ]
     if done.commit:
         words.append(f"commit {done.commit}")
@@ -213,7 +217,12 @@ def print_files(done: Update) -> None:
                 note = f" ({file.note})" if file.note else ""
                 typer.echo(f"  {typer.style(f'{word:<10}', fg=colour)} {file.path}{note}")
     for key, (before, after) in done.answers.items():
-        news = f"{said(after)}, new" if before is None else f"{said(before)} is now {said(after)}"
+        if before is None:
+            news = f"{said(after)}, new"
+        elif after is None:
+            news = f"{said(before)}, no longer asked"
+        else:
+            news = f"{said(before)} is now {said(after)}"
         typer.echo(f"  {'answer':<10} {key}: {news}")
 
 
