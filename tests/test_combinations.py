@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import os
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -285,6 +286,19 @@ def test_no_file_has(scar: str, pattern: str, suffixes: str) -> None:
 
 def test_no_file_is_empty() -> None:
     assert [path for path, text in distinct() if not text.strip()] == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {},
+        {"deploy": ["compose"], "ci": "none"},
+        {"deploy": ["kubernetes", "compose"], "monitoring": True, "datastores": ["redis"]},
+    ],
+)
+def test_no_folder_is_empty(answers: dict[str, Any], tmp_path: Path) -> None:
+    project = render(tmp_path / "project", **answers)
+    assert [folder for folder, _, _ in os.walk(project) if not any(Path(folder).iterdir())] == []
 
 
 def test_yaml_and_json_parse() -> None:

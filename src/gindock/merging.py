@@ -122,8 +122,9 @@ class Merge:
         """
         prefix = self._repository.prefix
         base, theirs = self._listed(before), self._listed(after)
-        ours = self._own(base.keys() | theirs.keys())
-        submodules = {path: entry for path, entry in ours.items() if entry[0] == _SUBMODULE}
+        head = self._repository.entries(self._head)
+        ours = _without_other_projects(head, prefix, base.keys() | theirs.keys())
+        submodules = {path: entry for path, entry in head.items() if entry[0] == _SUBMODULE}
         for path in submodules:
             if any(name.startswith(f"{path}/") for name in theirs):
                 raise UserError(f"the template has files in {path}, which is a submodule; move it")
@@ -181,26 +182,16 @@ class Merge:
         listing = parsed_tree(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
         return {path: listing.get(path, (ABSENT, "")) for path in sorted(paths)}
 
-    def _own(self, rendered: Container[str]) -> Tree:
-        """HEAD's files of the project, without those of other projects that lie in it."""
-        entries = self._repository.entries(self._head)
-        others = tuple(
-            f"{folder}/"
-            for folder, _, name in (path.rpartition("/") for path in entries)
-            if folder + "/" != self._repository.prefix
-            and folder
-            and answers.is_called(name)
-            and f"{folder}/{name}" not in rendered
-        )
-        return {path: entry for path, entry in entries.items() if not path.startswith(others)}
-
     def _submodules_where_they_were(self, tree: str, submodules: Tree) -> dict[str, Entry]:
         """Changes that leave submodules where they are: `.gitmodules` names their places."""
         listing = parsed_tree(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
-        moved = [p for p, e in listing.items() if e[0] == _SUBMODULE and p not in submodules]
-        moved = [p for p in moved if listing[p] in submodules.values()]
-        gone = {path: entry for path, entry in submodules.items() if path not in listing}
-        return {**dict.fromkeys(moved if gone else [], _NOTHING), **gone}
+        found = {
+            path
+            for path, (mode, _) in listing.items()
+            if mode == _SUBMODULE and path.startswith(self._repository.prefix)
+        }
+        gone = {path: entry for path, entry in submodules.items() if path not in found}
+        return {**dict.fromkeys(found - submodules.keys(), _NOTHING), **gone}
 
     def _records_the_same(self, tree: str, file: str, theirs: Tree) -> bool:
         """Whether the answers `file` in `tree` records what `theirs` does, and perhaps more."""
@@ -471,6 +462,15 @@ def parsed_changes(listing: bytes) -> list[Change]:
         old_mode, new_mode, old_id, new_id, _ = about.decode().lstrip(":").split()
         changes.append(Change(os.fsdecode(path), old_mode, old_id, new_mode, new_id))
     return changes
+
+
+def _without_other_projects(head: Tree, prefix: str, rendered: Container[str]) -> Tree:
+    """The files of the project at `prefix`, without those of other projects that lie in it."""
+    records = [
+        path for path in head if answers.is_called(path.rpartition("/")[2]) and path not in rendered
+    ]
+    folders = {path.rpartition("/")[0] + "/" for path in records} - {prefix, "/"}
+    return {path: entry for path, entry in head.items() if not path.startswith(tuple(folders))}
 
 
 def files_below(folder: Path) -> Iterator[str]:
