@@ -230,16 +230,13 @@ def test_killed_at_any_moment_nothing_is_lost(
 
 
 def half_written(prepared: Prepared, folder: Path) -> Path:
-    """Return a copy of the project in which an update was killed amid its files."""
+    """Return a copy of the project in which an update was killed when it had changed some files."""
     chance = random.Random(1)
     for attempt in range(50):
         project = prepared.copy(folder / f"project{attempt}")
         stop(project, signal.SIGKILL, "writing", chance.uniform(0, prepared.seconds["writing"]))
-        left = state(project).entries
-        if phase(project) == "writing" and left not in (
-            prepared.before.entries,
-            prepared.whole.entries,
-        ):
+        whole = state(project).entries == prepared.whole.entries
+        if phase(project) == "writing" and not whole and written(prepared, project):
             return project
         shutil.rmtree(project)
     raise AssertionError("no kill hit the writing")
