@@ -232,7 +232,7 @@ def test_killed_at_any_moment_nothing_is_lost(
 def half_written(prepared: Prepared, folder: Path) -> Path:
     """Return a copy of the project in which an update was killed when it had changed some files."""
     chance = random.Random(1)
-    for attempt in range(50):
+    for attempt in range(100):
         project = prepared.copy(folder / f"project{attempt}")
         stop(project, signal.SIGKILL, "writing", chance.uniform(0, prepared.seconds["writing"]))
         whole = state(project).entries == prepared.whole.entries
