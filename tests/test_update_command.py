@@ -454,20 +454,17 @@ def test_commit_has_nothing_to_do_where_nothing_changes(case: Case) -> None:
     assert case.git("rev-parse", "HEAD") == head
 
 
-@pytest.mark.parametrize("arguments", [["update"], ["status"], ["update", "--abort"]])
-def test_many_projects_do_not_need_a_reader_either(arguments: list[str], fleet: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("update", 3), ("status", 0), ("update --abort", 0)]
+)
+def test_many_projects_do_not_need_a_reader_either(arguments: str, code: int, fleet: Path) -> None:
     shutil.rmtree(fleet / "team")
-    expected = 0
-    if arguments != ["status"]:
-        expected = gindock("update", "src", cwd=fleet.parent).code
-        if arguments == ["update"]:
-            assert gindock("update", "src", "--abort", cwd=fleet.parent).code == 0
-        else:
-            expected = 0
-    command = f"set -o pipefail; '{SCRIPTS}/gindock' {' '.join(arguments)} src | true"
+    if "--abort" in arguments:
+        assert gindock("update", "src", cwd=fleet.parent).code == 3
+    command = f"set -o pipefail; '{SCRIPTS}/gindock' {arguments} src | true"
     done = subprocess.run(["bash", "-c", command], cwd=fleet.parent, capture_output=True)
-    assert (done.returncode, done.stderr) == (expected, b"")
-    if arguments == ["update", "--abort"]:
+    assert (done.returncode, done.stderr) == (code, b"")
+    if "--abort" in arguments:
         assert run(["git", "status", "--porcelain"], fleet / "mono").stdout == ""
 
 

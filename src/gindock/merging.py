@@ -24,7 +24,7 @@ _NOTHING = ("0", "")
 ABSENT = "000000"
 _SUBMODULE = "160000"
 #: What the user's side is called in conflict markers.
-_YOURS = "yours"
+YOURS = "yours"
 #: How `git diff-tree` is to tell changes to `parsed_changes`.
 RAW = ("-r", "-z", "--raw", "--no-renames", "--full-index")
 
@@ -133,7 +133,7 @@ class Merge:
         self._adapt_line_endings(ours, base, theirs)
         old, new = (self._write_tree(ours, files) for files in (base, theirs))
         ancestor = self._commit(old)
-        yours, template = _YOURS, labels[1]
+        yours, template = YOURS, labels[1]
         self._name(yours, self._commit(self._tree, ancestor))
         self._name(template, self._commit(new, ancestor))
         tree, conflicts = self._merge_tree(yours, template)
@@ -226,7 +226,7 @@ class Merge:
         left = listing.keys() - declined
         changes: dict[str, Entry] = {}
         for path in mine:
-            home = path.removesuffix(f"~{_YOURS}")
+            home = path.removesuffix(f"~{YOURS}")
             if home == path:
                 if listing.get(path) == ours.get(path):
                     del conflicts[path]

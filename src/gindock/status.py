@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from gindock import answers, source
 from gindock.errors import BadInputError, ExitCode, UserError
 from gindock.git import check_installed, git
+from gindock.merging import YOURS
 from gindock.repository import Repository
 from gindock.source import Source
 from gindock.worktree import State
@@ -153,7 +154,7 @@ def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> S
 def _holds_markers(file: Path) -> bool:
     """Whether a conflict of an update was left in `file`."""
     try:
-        return re.search(rb"(?m)^<{7,} yours\r?$", file.read_bytes()) is not None
+        return re.search(rf"(?m)^<{{7,}} {YOURS}\r?$".encode(), file.read_bytes()) is not None
     except OSError:
         return False
 

@@ -522,9 +522,11 @@ class State:
             return file.is_dir()
         if file.is_dir() and not file.is_symlink():
             return False
-        if mode == "120000" or file.is_symlink():
-            target = self._target(file) if mode == "120000" else None
+        if mode == "120000":
+            target = self._target(file)
             return target is not None and self._hashed(target) == identity
+        if file.is_symlink():
+            return False
         if bool(file.stat().st_mode & 0o100) != (mode == "100755") and self._has("core.fileMode"):
             return False
         if self._hashed(file.read_bytes(), f"--path={path}") == identity:
