@@ -10,8 +10,8 @@ help: ## Show this list
 test: $(VENV)/.complete ## Test everything that this machine can; says what it skipped
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-cluster: $(VENV)/.complete ## Apply every overlay to a real API server, and write docs/cluster.md
-	nice $(BIN)/python -m pytest tests/cluster/overlays.py tests/cluster/rollouts.py $(ARGS)
+test-cluster: $(VENV)/.complete ## Deliver to a real API server, and write docs/cluster.md
+	nice $(BIN)/python -m pytest tests/cluster/overlays.py tests/cluster/rollouts.py tests/cluster/histories.py tests/cluster/sequences.py tests/cluster/ways.py $(ARGS)
 
 test-stack: $(VENV)/.complete ## Let the Compose stack fail under load, and write docs/stack.md (needs root)
 	nice $(BIN)/python -m pytest tests/stack/failures.py tests/stack/neighbours.py tests/stack/observed.py tests/stack/traces.py tests/stack/broker.py $(ARGS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import pytest
 import yaml
 from support import ROOT, make, render
 
-from cluster import Cluster, version
+from cluster import Cluster
+from cluster.page import write_table
 
-PAGE = ROOT / "docs" / "cluster.md"
 HEADER = [
     "Render",
     "Overlay",
@@ -161,12 +160,7 @@ def table() -> Iterator[list[list[str]]]:
     rows: list[list[str]] = []
     yield rows
     if {row[0] for row in rows} == set(RENDERS):
-        lines = [HEADER, ["---"] * len(HEADER), *rows]
-        text = "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
-        text += f"\nWritten on {date.today().isoformat()} with Kubernetes {version()}.\n"
-        begin, end = "<!-- overlays -->\n", "<!-- /overlays -->\n"
-        before, rest = PAGE.read_text().split(begin)
-        PAGE.write_text(f"{before}{begin}{text}{end}{rest.split(end)[1]}")
+        write_table("overlays", HEADER, rows)
 
 
 @pytest.fixture(scope="session")

@@ -2,81 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
-import service
-from service import Service, Tree, edit, eventually
-from support import render, run
+from service import Service, edit, eventually
 
 from cluster import BROKEN, Cluster
+from cluster.delivery import FIRST, SECOND, THIRD, Delivery, delivery
 
-FIRST, SECOND, THIRD = ("sha256:" + digit * 64 for digit in "123")
 IMAGE = "ghcr.io/acme/myservice"
-
-
-class Delivery:
-    """A project that is delivered into a namespace of its own, which goes at the end."""
-
-    def __init__(self, cluster: Cluster, project: Path) -> None:
-        self.cluster, self.project = cluster, project
-
-    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return run(
-            ["make", "--silent", *arguments], self.project, self.cluster.env, ok=False, timeout=180
-        )
-
-    def deploy(self, digest: str) -> subprocess.CompletedProcess[str]:
-        return self.make("deploy", "ENV=prod", f"DIGEST={digest}")
-
-    def rollback(self) -> subprocess.CompletedProcess[str]:
-        return self.make("rollback", "ENV=prod")
-
-    def promote(self) -> subprocess.CompletedProcess[str]:
-        return self.make("promote", "ENV=prod")
-
-    def weights(self) -> list[int]:
-        """The shares of the HTTPRoute: of the stable Service, and of the canary's."""
-        (route,) = self.cluster.get("httproutes", "myservice", "--namespace", "myservice")
-        return [backend["weight"] for backend in route["spec"]["rules"][0]["backendRefs"]]
-
-    def digests(self, of: str = "myservice") -> set[str]:
-        """What the pods run that take a Service's requests, by its endpoints."""
-        pods = self.cluster.get("pods", "--namespace", "myservice")
-        names = self.endpoints(of)
-        return {
-            it["spec"]["containers"][0]["image"].removeprefix(f"{IMAGE}@")
-            for it in pods
-            if it["metadata"]["name"] in names
-        }
-
-    def endpoints(self, of: str = "myservice") -> set[str]:
-        """The pods that take a Service's requests."""
-        selector = ("--namespace", "myservice", "--selector", f"kubernetes.io/service-name={of}")
-        return {
-            endpoint["targetRef"]["name"]
-            for each in self.cluster.get("endpointslices", *selector)
-            for endpoint in each["endpoints"] or []
-            if endpoint["conditions"]["ready"]
-        }
-
-    def recoveries(self) -> list[dict[str, str]]:
-        """What the record of recoveries says."""
-        record = self.project / "deploy" / "mttr.csv"
-        if not record.exists():
-            return []
-        with record.open() as lines:
-            return list(csv.DictReader(lines))
 
 
 class Recorder:
@@ -99,38 +40,6 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
-
-
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The service of a default render."""
-    return service.build(Tree(render(tmp_path_factory.mktemp("service") / "project"), {}))
-
-
-@pytest.fixture
-def answering(cluster: Cluster, binary: Path) -> Iterator[Service]:
-    """The service, at work behind every pod's port."""
-    with service.running(binary, HTTP_ADDR=f"127.0.0.1:{cluster.pod}") as running:
-        running.wait(cluster.pod, "/v1/greetings/smoke", 200)
-        yield running
-
-
-@contextmanager
-def delivery(cluster: Cluster, project: Path, **answers: Any) -> Iterator[Delivery]:
-    """A render in which nobody waits as long as people and machines need; it goes at the end."""
-    render(project, **answers)
-    base = project / "deploy" / "kubernetes" / "base" / "deployment.yaml"
-    components = project.glob("deploy/kubernetes/components/*/rollout.yaml")
-    for path in (base, *components):
-        edit(path, r"progressDeadlineSeconds: \d+", "progressDeadlineSeconds: 15")
-    yield Delivery(cluster, project)
-    cluster.kubectl("delete", "namespace", "myservice", "--ignore-not-found", "--wait")
-
-
-@pytest.fixture
-def rolling(cluster: Cluster, tmp_path: Path) -> Iterator[Delivery]:
-    with delivery(cluster, tmp_path / "myservice") as its:
-        yield its
 
 
 @pytest.fixture
