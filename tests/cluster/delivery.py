@@ -121,6 +121,7 @@ def delivery(cluster: Cluster, project: Path, **answers: Any) -> Iterator[Delive
     components = project.glob("deploy/kubernetes/components/*/rollout.yaml")
     for path in (base, *components):
         edit(path, r"progressDeadlineSeconds: \d+", "progressDeadlineSeconds: 15")
+        edit(path, "minReadySeconds: 5", "minReadySeconds: 1")
     its = Delivery(cluster, project)
     try:
         yield its

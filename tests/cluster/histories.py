@@ -158,7 +158,10 @@ def inherited(cluster: Cluster, tmp_path: Path) -> Iterator[Delivery]:
     """A service whose script is that of v0.6.0, and which was delivered by it."""
     with delivery(cluster, tmp_path / "myservice") as its:
         old = tmp_path / "old" / "myservice"
-        run([releases.installed("0.6.0") / "gindock", "new", old, "--defaults"], tmp_path)
+        registry = ("--registry", "ghcr.io/acme")
+        run(
+            [releases.installed("0.6.0") / "gindock", "new", old, "--defaults", *registry], tmp_path
+        )
         script = its.project / "scripts" / "rollout.sh"
         shutil.copy(script, tmp_path)
         shutil.copy(old / "scripts" / "rollout.sh", script)
