@@ -465,12 +465,13 @@ def parsed_changes(listing: bytes) -> list[Change]:
 
 
 def _without_other_projects(head: Tree, prefix: str, rendered: Container[str]) -> Tree:
-    """The files of the project at `prefix`, without those of other projects that lie in it."""
+    """The files of the project at `prefix`: `rendered` ones, and what is no other project's."""
     records = [
         path for path in head if answers.is_called(path.rpartition("/")[2]) and path not in rendered
     ]
     folders = {path.rpartition("/")[0] + "/" for path in records} - {prefix, "/"}
-    return {path: entry for path, entry in head.items() if not path.startswith(tuple(folders))}
+    others = tuple(folders)
+    return {p: entry for p, entry in head.items() if p in rendered or not p.startswith(others)}
 
 
 def files_below(folder: Path) -> Iterator[str]:
