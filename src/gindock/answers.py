@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ def read(file: Path) -> dict[str, Any]:
     if content is None:
         raise UserError(f"{file} is no valid answers file; restore it from git")
     return content
+
+
+def asked(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers in what is `recorded`, without Copier's own entries."""
+    return {key: value for key, value in recorded.items() if not key.startswith("_")}
 
 
 def name_version(file: Path, version: str) -> None:

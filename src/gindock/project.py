@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gindock import declared
 from gindock.errors import BadInputError
 from gindock.git import GitError, check_installed, commit, git, line
 from gindock.questions import Questions
@@ -59,6 +60,8 @@ class Created:
     commit: str | None
     warning: str | None
     command: str
+    not_run: list[str]
+    """The template's commands that Copier would have run, as they are written."""
 
     def as_dict(self) -> dict[str, Any]:
         """This result for a machine."""
@@ -70,6 +73,7 @@ class Created:
             "commit": self.commit,
             "warning": self.warning,
             "command": self.command,
+            "not_run": self.not_run,
         }
 
 
@@ -185,7 +189,13 @@ class Draft:
                 "a git repository is around it, so nothing was committed; CI runs only from the "
                 "root of a repository"
             )
-        return Created(destination, files, self.answers, self.version, commit, warning, command)
+        about = (self.answers, self.version, commit, warning, command, self.not_run)
+        return Created(destination, files, *about)
+
+    @property
+    def not_run(self) -> list[str]:
+        """The template's commands that Copier would have run, as they are written."""
+        return declared.tasks(declared.of(self.request.template) or {})
 
     @cached_property
     def _questions(self) -> Questions:
@@ -257,16 +267,16 @@ class Draft:
         # Late: it imports Copier, which a destination that is refused does not need.
         from gindock import rendering
 
-        project = self._staging.new_project()
+        away = self._staging.new_project()
         recorded = rendering.render(
             self.request.template,
-            project,
+            away,
             data={**self._known, **data},
             defaults=defaults,
             on_a_terminal=self.request.interactive,
             **options,
         )
-        self._project, self._recorded = project, recorded
+        self._project, self._recorded = away.folder, recorded
 
     def _refuse_unused(self, given: Mapping[str, Any]) -> None:
         unused = [key for key in given if key not in self.answers]
@@ -279,11 +289,9 @@ class Draft:
         if not unused:
             return
         # What is recorded leaves secret questions out, and a template may record nothing at all.
-        from gindock import rendering
-
-        declared = rendering.declared_questions(self.request.template)
+        questions = declared.asks(self.request.template)
         for key in unused:
-            if key not in declared:
+            if key not in questions:
                 raise BadInputError(f"-d {key}: this template has no such question")
 
 

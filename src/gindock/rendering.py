@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
-import io
-import itertools
 import os
-import re
 import shutil
 import signal
 import sys
 import sysconfig
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import copier
 import yaml
@@ -24,28 +26,25 @@ from copier.errors import (
     CopierError,
     DirtyLocalWarning,
     InteractiveSessionError,
+    MissingFileWarning,
     UnsafeTemplateError,
     UserMessageError,
 )
 from jinja2 import TemplateError
 from plumbum import ProcessExecutionError, local
 
-from gindock import answers, source
-from gindock.errors import BadInputError, RefusedAnswerError, UserError
-from gindock.guard import lock_folder
+from gindock import answers, declared, refusals, source
+from gindock.around_copier import nobody_to_ask, take_mirrors
+from gindock.elsewhere import Away
+from gindock.errors import BadInputError, UserError
 from gindock.source import Source
 
 _ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
-_REFUSED = re.compile(
-    r"\A(?:Validation error for question|Invalid choice for|Question) "
-    r"['\"](?P<key>\w+)['\"]:?\s*(?P<reason>.*)",
-    re.DOTALL,
-)
 
 
 def render(
     template: Source,
-    destination: Path,
+    away: Away,
     *,
     data: Mapping[str, Any],
     ask: Sequence[str] = (),
@@ -53,7 +52,7 @@ def render(
     on_a_terminal: bool,
     suggestions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Render `template` into `destination` and return the answers that it recorded.
+    """Render `template` anew, `away` from the project, and return the answers that it recorded.
 
     `data` is answered; without `defaults`, Copier asks the rest `on_a_terminal`; with them, only
     the questions in `ask`. `suggestions` are defaults that go before the template's own.
@@ -65,38 +64,25 @@ def render(
 
     """
     settings = _settings()
-    with _copier(own=template.embedded), nullcontext() if on_a_terminal else _nobody_to_ask():
-        copier.run_copy(
-            template.url,
-            destination,
-            data=dict(data),
-            ask=ask,
-            defaults=defaults,
-            user_defaults=dict(suggestions or {}),
-            vcs_ref=template.ref,
-            settings=settings,
-            quiet=True,
-        )
-    return answers.recorded(destination)
+    declares = _declares(template, settings)
 
+    def once(missed: list[str]) -> None:
+        with _noting(missed, template, asks=on_a_terminal):
+            copier.run_copy(
+                template.url,
+                away.folder,
+                data=dict(data),
+                ask=ask,
+                defaults=defaults,
+                user_defaults=dict(suggestions or {}),
+                vcs_ref=template.ref,
+                settings=settings,
+                skip_tasks=True,
+                quiet=True,
+            )
 
-def declared_questions(template: Source) -> set[str]:
-    """The keys in the `copier.yml` of another template, which git fetches once more for this.
-
-    Raises:
-        UserError: the template cannot be had, or its `copier.yml` cannot be read by itself.
-
-    """
-    folder = Path(template.url)
-    try:
-        if folder.is_dir():
-            text = next(folder.glob("copier.y*ml")).read_text(encoding="utf-8")
-        else:
-            with source.opened(template.url) as opened:
-                text = opened.questions(template.ref or "HEAD") or ""
-        return {str(key) for key in yaml.safe_load(text)}
-    except (StopIteration, yaml.YAMLError, ValueError, TypeError) as error:
-        raise UserError("the template's questions cannot be read; leave -d out") from error
+    _render(away, once, declares)
+    return answers.recorded(away.folder)
 
 
 def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
@@ -116,6 +102,7 @@ def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
                 data=dict(data),
                 defaults=True,
                 settings=_settings() if own else copier.Settings(),
+                skip_tasks=True,
                 quiet=True,
             )
         return answers.recorded(Path(folder, "answers"))
@@ -132,19 +119,22 @@ def questionnaire(folder: Path) -> Source:
 
 def rerender(
     template: Source,
-    folder: Path,
+    away: Away,
     *,
     answers_file: Path,
     given: Mapping[str, Any],
     data: Mapping[str, Any] | None = None,
     defaults: bool = True,
     version: str | None = None,
+    updates: bool = False,
+    exclude: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Render `template` into `folder` once more, with the recorded answers `given`.
+    """Render `template` once more, `away` from the project, with the recorded answers `given`.
 
     `data` goes before them. What neither answers is asked, or, with `defaults`, takes its default;
     so does a recorded answer that the template refuses. Returns what is recorded then: as the
-    template's version, `version`, or else what Copier calls it.
+    template's version, `version`, or else what Copier calls it. Without what the template
+    leaves out, with `updates` also of those, and what the patterns in `exclude` name.
 
     Raises:
         BadInputError: an answer in `data` is refused.
@@ -152,35 +142,95 @@ def rerender(
         KeyboardInterrupt: the user left a question with Ctrl-C.
 
     """
-    file = folder / answers_file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # Copier takes its source and the earlier answers from there.
-    source_entries = {"_src_path": template.url, "_commit": template.ref}
-    file.write_text(
-        yaml.safe_dump({**given, **source_entries}, allow_unicode=True), encoding="utf-8"
-    )
+    file = away.folder / answers_file
     settings = _settings()
-    # The folder may lie within a repository, whose index Copier would change.
-    ceilings = [str(folder.parent.resolve()), os.environ.get("GIT_CEILING_DIRECTORIES", "")]
-    with (
-        _copier(own=template.embedded),
-        local.env(GIT_CEILING_DIRECTORIES=os.pathsep.join(filter(None, ceilings))),
-        _nobody_to_ask() if defaults else nullcontext(),
-    ):
-        copier.run_recopy(
-            folder,
-            data=dict(data or {}),
-            answers_file=str(answers_file),
-            vcs_ref=template.ref,
-            settings=settings,
-            defaults=defaults,
-            skip_answered=True,
-            overwrite=True,
-            quiet=True,
-        )
+    declares = _declares(template, settings)
+    left_out = declared.excluded_from_updates(declares) if updates and declares else []
+    run = functools.partial(
+        copier.run_recopy, away.folder, data=dict(data or {}), answers_file=str(answers_file),
+        vcs_ref=template.ref, settings=settings, exclude=[*left_out, *exclude],
+        skip_answered=True, overwrite=True, skip_tasks=True, quiet=True,
+    )  # fmt: skip
+    # Copier takes its source and the earlier answers from the answers file.
+    record = {**given, "_src_path": template.url, "_commit": template.ref}
+
+    def once(missed: list[str], *, defaults: bool = defaults) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump(record, allow_unicode=True), encoding="utf-8")
+        with _noting(missed, template, asks=not defaults), _alone(away.folder):
+            run(defaults=defaults)
+        if not defaults:  # Nothing is asked twice.
+            record.update(answers.asked(answers.read(file)))
+
+    if not defaults and (declares is None or declares.get("_external_data")):
+        # What is asked may depend on what is read.
+        with suppress(UserError):
+            _render(away, functools.partial(once, defaults=True), declares, answers_file)
+    _render(away, once, declares, answers_file)
     if version:
         answers.name_version(file, version)
     return answers.read(file)
+
+
+def _render(
+    away: Away,
+    once: Callable[[list[str]], None],
+    declares: declared.Settings | None,
+    own: Path = Path(),
+) -> None:
+    asked = map(str, ((declares or {}).get("_external_data") or {}).values())
+    skips = not away.put and (declares is None or bool(declares.get("_skip_if_exists")))
+    away.render(once, asked=asked, own=own, skips=skips)
+
+
+def _declares(template: Source, settings: copier.Settings) -> declared.Settings | None:
+    """What `template` declares; None where that cannot be told before Copier has rendered it.
+
+    Raises:
+        UserError: it has commands that Copier would run after a render, and is not trusted.
+
+    """
+    declares = declared.of(template)
+    if declares is None or declared.tasks(declares):
+        # Where tasks are skipped, Copier does not ask for trust; where it pretends, it does that
+        # first, and runs nothing.
+        with (
+            tempfile.TemporaryDirectory(prefix="gindock-") as folder,
+            _copier(own=template.embedded),
+            nobody_to_ask(),
+        ):
+            try:
+                copier.run_copy(
+                    template.url, Path(folder, "nothing"), vcs_ref=template.ref,
+                    settings=settings, defaults=True, pretend=True, quiet=True,
+                )  # fmt: skip
+            except Exception as error:
+                if isinstance(error, UnsafeTemplateError):
+                    raise
+    return declares
+
+
+@contextmanager
+def _noting(missed: list[str], template: Source, *, asks: bool) -> Iterator[None]:
+    """Run Copier, and append the external data that it looks for in vain to `missed`."""
+    with (
+        _copier(own=template.embedded),
+        nullcontext() if asks else nobody_to_ask(),
+        warnings.catch_warnings(record=True) as said,
+    ):
+        warnings.simplefilter("always", MissingFileWarning)
+        try:
+            yield
+        finally:
+            found = [each for each in said if issubclass(each.category, MissingFileWarning)]
+            missed += [str(each.message).partition(": ")[2] for each in found]
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """Hide from Copier the repository that `folder` may lie in: it would change its index."""
+    ceilings = [str(folder.parent), os.environ.get("GIT_CEILING_DIRECTORIES", "")]
+    hidden = local.env(GIT_CEILING_DIRECTORIES=os.pathsep.join(filter(None, ceilings)))
+    return cast("AbstractContextManager[None]", hidden)
 
 
 def own_defaults() -> Mapping[str, Any]:
@@ -208,7 +258,7 @@ def _copier(*, own: bool = True) -> Iterator[None]:
 
     `own` tells that the template is gindock's.
     """
-    _take_mirrors()
+    take_mirrors()
     with (
         warnings.catch_warnings(),
         # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
@@ -233,18 +283,19 @@ def _copier(*, own: bool = True) -> Iterator[None]:
         except UnsafeTemplateError as error:
             features = str(error).splitlines()[0]
             raise UserError(
-                f"{features} gindock runs no template's own commands; use Copier, with --trust"
+                f"{features} gindock runs no template's own commands; to render it without them, "
+                "name its address below `trust` in Copier's settings file"
             ) from None
         except ProcessExecutionError as error:
             if error.retcode == -signal.SIGINT:  # Ctrl-C has reached git first.
                 raise KeyboardInterrupt from None
-            raise _git_failure(error, own=own) from error
+            raise refusals.of_git(error.stderr, error.retcode, own=own) from error
         except UserMessageError as error:
             raise UserError(str(error)) from error
         except (CopierError, ValueError, TypeError, yaml.YAMLError) as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            raise _translated(error) from error
+            raise refusals.of_copier(error) from error
         except RuntimeError as error:  # For example a link that leads to itself.
             raise UserError(f"the template cannot be rendered: {error}") from error
         except (ArithmeticError, LookupError, AttributeError, TemplateError) as error:
@@ -252,63 +303,6 @@ def _copier(*, own: bool = True) -> Iterator[None]:
             raise UserError(
                 f"an expression of the template, or of Copier's settings file, failed: {error}"
             ) from error
-
-
-@functools.cache
-def _take_mirrors() -> None:
-    """Give Copier a folder for its mirrors of templates that no other process uses meanwhile.
-
-    Copier refreshes them on every use, and two that do so at once make git fail.
-    """
-    above = Path(os.environ.get("COPIER_CACHE_DIR") or source.cache_folder())
-    # Where the cache cannot be written, Copier says so.
-    with suppress(OSError):
-        for number in itertools.count(1):
-            folder = above / f"mirrors-{number}"
-            folder.mkdir(parents=True, exist_ok=True)
-            with suppress(BlockingIOError):
-                lock_folder(folder)  # Until this process ends.
-                os.environ["COPIER_CACHE_DIR"] = str(folder)
-                return
-
-
-@contextmanager
-def _nobody_to_ask() -> Iterator[None]:
-    """Let a question fail at once, unseen, whatever standard input and output are."""
-    stdin = sys.stdin
-    with Path(os.devnull).open() as nothing, redirect_stdout(io.StringIO()):
-        sys.stdin = nothing
-        try:
-            yield
-        finally:
-            sys.stdin = stdin
-
-
-def _translated(error: Exception) -> UserError:
-    text = " ".join(str(error).split())
-    if refused := _REFUSED.match(text):
-        option = "--" + refused["key"].replace("_", "-")
-        return RefusedAnswerError(f"{option}: {refused['reason']}")
-    if unknown := re.match(r"Unknown revision: '(.*)'", text):
-        return _no_version(unknown[1])
-    return RefusedAnswerError(text or type(error).__name__)
-
-
-def _git_failure(error: ProcessExecutionError, *, own: bool) -> UserError:
-    lines = [line.strip() for line in str(error.stderr).splitlines() if line.strip()]
-    words = next((each for each in lines if each.startswith(("fatal:", "error:", "gindock:"))), "")
-    if unknown := re.search(r"invalid reference: (.*)", words):
-        return _no_version(unknown[1])
-    ours = next((each for each in lines if each.startswith("gindock: ")), "")
-    if ours:
-        return UserError(ours.removeprefix("gindock: "))
-    said = words or " ".join(lines[-1:]) or f"exit code {error.retcode}"
-    hint = "try again" if own else "check its address, in a project _src_path in its answers file"
-    return UserError(f"git could not fetch the template ({said}); {hint}")
-
-
-def _no_version(ref: str) -> UserError:
-    return BadInputError(f"the template has no version '{ref}'; see its tags")
 
 
 def _line_endings_as_they_are() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -140,6 +141,11 @@ class Opened:
         content = self._git("show", f"{version}:{name}")
         return None if content is None else content.decode(errors="replace")
 
+    def names(self, version: str) -> list[str] | None:
+        """The paths of a version's files; None where there is no such version."""
+        listing = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", version)
+        return None if listing is None else os.fsdecode(listing).split("\0")[:-1]
+
     def questions(self, version: str) -> str | None:
         """The file with the questions of a version; None as `read`."""
         return self.read(version, "copier.yml") or self.read(version, "copier.yaml")
@@ -165,13 +171,19 @@ class Opened:
 @contextmanager
 def opened(url: str) -> Iterator[Opened]:
     """The template at `url`, to be read; raises as `newest` does."""
-    with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
-        where = repository() if url == URL else Path(_address(url))
-        if not where.is_dir():
-            where = Path(folder, "template.git")
-            clone = ("clone", "--quiet", "--bare", "--filter=blob:none", "--", _address(url))
-            _remote(*clone, str(where), url=url)
-        yield Opened(where, bare=not (where / ".git").exists())
+    where = repository() if url == URL else Path(_address(url))
+    if not where.is_dir():
+        where = Path(_cloned(url).name, "template.git")
+    yield Opened(where, bare=not (where / ".git").exists())
+
+
+@functools.cache
+def _cloned(url: str) -> tempfile.TemporaryDirectory[str]:
+    """A clone of the template at `url` without its files, until this process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="gindock-")
+    clone = ("clone", "--quiet", "--bare", "--filter=blob:none", "--", _address(url))
+    _remote(*clone, str(Path(folder.name, "template.git")), url=url)
+    return folder
 
 
 def _address(url: str) -> str:

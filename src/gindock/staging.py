@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gindock.elsewhere import Away
 from gindock.errors import BadInputError, UserError
 from gindock.git import line
 from gindock.guard import lock_folder, undisturbed
@@ -32,14 +33,14 @@ class Staging:
 
     def __init__(self, destination: Path, folder: Path) -> None:
         self.destination = destination
-        self.folder = folder
+        self.folder = Path(os.path.realpath(folder))
         self.keep = False
         self._renders = 0
 
-    def new_project(self) -> Path:
-        """A path for one more render; its last part is the destination's."""
+    def new_project(self) -> Away:
+        """A place for one more render of the destination."""
         self._renders += 1
-        return self.folder / _PROJECT / str(self._renders) / (self.destination.name or "service")
+        return Away(self.folder / _PROJECT / str(self._renders), self.destination)
 
     def place(self, project: Path) -> None:
         """Move the rendered `project` to the destination: all of it, or, on an error, nothing.

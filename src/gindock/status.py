@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gindock import answers, source
+from gindock.elsewhere import Away
 from gindock.errors import BadInputError, ExitCode, UserError
 from gindock.git import check_installed, git
 from gindock.merging import YOURS
@@ -317,15 +318,15 @@ class _Origin:
         """
 
         def make() -> dict[str, Any]:
-            listed = _entries(git("ls-files", "--stage", "-z", folder=self._rendered()))
+            away = self._rendered()
+            listed = _entries(git("ls-files", "--stage", "-z", folder=away.folder))
             files = {path: about.split()[:2] for about, path in listed}
             files.pop(self.answers_file.as_posix(), None)
-            said = self._said(self.template, self._rendered())
-            return {"files": files, "answers": vars(said)}
+            return {"files": files, **self._said(self.template, away)}
 
         def read(kept: Any) -> tuple[Listing, Answers]:
             files = {path: (mode, identity) for path, (mode, identity) in kept["files"].items()}
-            return files, Answers(**kept["answers"])
+            return files, self._answers(kept)
 
         return _cached(["files", self.object_format, *self._key(self.template)], make, read)
 
@@ -338,12 +339,10 @@ class _Origin:
             template = Source(self.template.url, newest)
             if template.embedded:
                 template = rendering.questionnaire(self.scratch)
-            folder = self.scratch / "newest" / self.project.name
-            self._render(template, folder)
-            return vars(self._said(template, folder))
+            return self._said(template, self._render(template, "newest"))
 
         key = ["answers", *self._key(Source(self.template.url, newest))]
-        return _cached(key, make, lambda kept: Answers(**kept))
+        return _cached(key, make, self._answers)
 
     def diff(self, drift: Drift, *, colour: bool) -> str:
         """The `drift` as a patch; raises as `pristine` does."""
@@ -351,7 +350,7 @@ class _Origin:
         if not paths:
             return ""
         patch = git(
-            *(f"--git-dir={self._rendered() / '.git'}", f"--work-tree={self.project}"),
+            *(f"--git-dir={self._rendered().folder / '.git'}", f"--work-tree={self.project}"),
             *("-c", "core.safecrlf=false", "diff", "--no-ext-diff", "--no-renames"),
             *("--src-prefix=a/", "--dst-prefix=b/", f"--color={'always' if colour else 'never'}"),
             *("--", *paths),
@@ -360,56 +359,56 @@ class _Origin:
         )
         return patch.decode(errors="replace")
 
-    def _rendered(self) -> Path:
-        """A git repository whose index holds what the template renders, made once."""
-        folder = self.scratch / "pristine" / self.project.name
-        if not folder.exists():
-            self._render(self.template, folder)
+    def _rendered(self) -> Away:
+        """A render in whose folder the index of a git repository holds it, made once."""
+        away = self._away("pristine")
+        if not away.folder.exists():
+            away = self._render(self.template, "pristine")
             init = ("init", "--quiet", "--template=", f"--object-format={self.object_format}")
-            git(*init, ".", folder=folder)
-            git(*_PLAIN, "add", "--all", "--force", "--", ".", folder=folder)
-        return folder
+            git(*init, ".", folder=away.folder)
+            git(*_PLAIN, "add", "--all", "--force", "--", ".", folder=away.folder)
+        return away
 
-    def _render(self, template: Source, folder: Path) -> None:
+    def _away(self, name: str) -> Away:
+        return Away(self.scratch / name, self.project)
+
+    def _render(self, template: Source, name: str) -> Away:
         # Late: it imports Copier.
         from gindock import rendering
 
-        folder.mkdir(parents=True)
-        rendering.rerender(
-            template, folder, answers_file=self.answers_file, given=self.recorded, defaults=True
-        )
+        away = self._away(name)
+        rendering.rerender(template, away, answers_file=self.answers_file, given=self.recorded)
+        return away
 
-    def _said(self, template: Source, folder: Path) -> Answers:
-        """What `template`, rendered in `folder`, says of the answers."""
-        now = _asked(answers.read(folder / self.answers_file))
-        given = _asked(self.recorded)
+    def _said(self, template: Source, render: Away) -> dict[str, Any]:
+        """What `template` says of the answers in its `render`, and what that has consulted."""
+        now = answers.asked(answers.read(render.folder / self.answers_file))
+        given = answers.asked(self.recorded)
         refused = [key for key in given if key in now and now[key] != given[key]]
-        return Answers(
-            {key: self._reason(template, {**now, key: given[key]}, key) for key in refused},
-            [key for key in now if key not in given],
-        )
+        reasons = {key: self._reason(template, {**now, key: given[key]}, key) for key in refused}
+        said = Answers(reasons, [key for key in now if key not in given])
+        return {"answers": vars(said), "consulted": render.consulted}
+
+    def _answers(self, kept: Any) -> Answers:
+        """What `_said` says; of no use once the files that its render consulted are others."""
+        if self._away("").changed_since(kept["consulted"]):
+            raise ValueError
+        return Answers(**kept["answers"])
 
     def _reason(self, template: Source, data: Mapping[str, Any], key: str) -> str:
         from gindock import rendering
 
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            destination = Path(folder, self.project.name)
+            away = Away(Path(folder), self.project)
             try:
-                rendering.render(
-                    template, destination, data=data, defaults=True, on_a_terminal=False
-                )
+                rendering.render(template, away, data=data, defaults=True, on_a_terminal=False)
             except BadInputError as error:
                 return re.sub(r"\A--[\w-]+: ", "", str(error))
         return "it does not go with other answers"
 
     def _key(self, template: Source) -> list[Any]:
-        about = [template.url, template.ref, self.project.name, str(self.answers_file)]
-        return [*about, _asked(self.recorded), metadata.version("copier")]
-
-
-def _asked(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """The answers in what is `recorded`, without Copier's own entries."""
-    return {key: value for key, value in recorded.items() if not key.startswith("_")}
+        about = [template.url, template.ref, str(self._away("").project), str(self.answers_file)]
+        return [*about, answers.asked(self.recorded), metadata.version("copier")]
 
 
 def _cached(key: list[Any], make: Callable[[], Any], read: Callable[[Any], _Read]) -> _Read:

@@ -6,10 +6,8 @@ into the project's HEAD, and only then is the work tree written.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gindock import answers, changelog, source
+from gindock import answers, changelog, declared, renders, source
+from gindock.elsewhere import Away
 from gindock.errors import BadInputError, ExitCode, RefusedAnswerError, UserError
 from gindock.git import check_installed, line
 from gindock.merging import Merge, Merged
@@ -79,6 +78,8 @@ class Update:
     """An earlier update that was killed has been undone first."""
     switched: bool = False
     """`template` is another than before."""
+    not_run: Sequence[str] = ()
+    """The template's commands that Copier would have run, as they are written."""
     way_back: str = "git reset --hard"
 
     @property
@@ -105,6 +106,7 @@ class Update:
             "changelog": self.changelog,
             "commit": self.commit,
             "recovered": self.recovered,
+            "not_run": list(self.not_run),
             **({} if self.diff is None else {"diff": self.diff}),
             "exit_code": int(self.exit_code),
         }
@@ -318,16 +320,18 @@ class _Run:
         # Late: it imports Copier, which a project without news does not need.
         from gindock import rendering
 
-        name = self._project.name or "service"
-        before, after = (self._scratch / side / name for side in ("before", "after"))
-        recorded = {k: v for k, v in self._recorded.items() if not k.startswith("_")}
-        same: dict[str, Any] = {"answers_file": self._answers_file, "given": recorded}
+        before, after = (Away(self._scratch / n, self._project) for n in ("before", "after"))
+        recorded = answers.asked(self._recorded)
+        same: dict[str, Any] = {
+            "answers_file": self._answers_file,
+            "given": recorded,
+            "updates": True,
+        }
         with source.opened(self._after.url) as template:
             self._refuse_moved_tag(template)
             # Of several tags on a commit, Copier would record any.
             version = self._after.ref if template.has_tag(self._after.ref or "") else None
             self._news = self._changelog(template)
-            questions = template.questions(self._after.ref or "HEAD")
         with _refused(", ".join(self._given)):
             new = rendering.rerender(
                 self._after, after, data=self._given, defaults=self._request.defaults,
@@ -347,48 +351,21 @@ class _Run:
         # What names a commit tells its version only now.
         self._refuse_downgrade(Source(self._after.url, str(new["_commit"])), self._request.to)
         rendering.rerender(self._before, before, version=self._before.ref, **same)
-        if questions is None or re.search("_skip_if_exists|!include", questions):
-            self._keep_what_exists(before, after, {**same, "given": new})
+        self._handed_over = renders.hand_over(before, after, self._before, self._after, same)
+        same = {**same, "given": new}
+        renders.keep_what_exists(before, after, self._after, same, self._repository)
         if state:
             state.write(Note("merging"))
         merge = Merge(self._repository, self._scratch, lasting=lasting)
         labels = (f"template-{self._before.ref}", f"template-{new['_commit']}")
+        file = self._answers_file.as_posix()
         if labels[0] == labels[1]:
             labels = (labels[0], f"{labels[0]}-new-answers")
         yield (
             merge,
-            merge.merge(before, after, labels=labels, answers_file=self._answers_file.as_posix()),
+            merge.merge(before.folder, after.folder, labels=labels, answers_file=file),
             new,
         )
-
-    def _keep_what_exists(self, before: Path, after: Path, same: Mapping[str, Any]) -> None:
-        """Let the new render have what the project has, where the template would skip it.
-
-        Only Copier knows these files: they are the ones that a render over others leaves alone.
-        """
-        from gindock import rendering
-
-        probe = self._scratch / "probe" / after.name
-        marker = b"what a template skips if it exists\n"
-        held = [
-            file.relative_to(after)
-            for file in after.rglob("*")
-            if file.is_file() and not file.is_symlink()
-            and os.path.lexists(self._project / file.relative_to(after))
-        ]  # fmt: skip
-        for file in held:
-            (probe / file).parent.mkdir(parents=True, exist_ok=True)
-            (probe / file).write_bytes(marker)
-        rendering.rerender(self._after, probe, **same)
-        tracked = self._repository.entries("HEAD")
-        for file in held:
-            if (probe / file).read_bytes() != marker:
-                continue
-            (after / file).unlink()
-            if os.path.lexists(before / file):
-                _copy(before / file, after / file)
-            elif self._repository.prefix + file.as_posix() in tracked:
-                _copy(self._project / file, after / file)
 
     def _changelog(self, template: source.Opened) -> str:
         before, after = self._before, self._after
@@ -401,7 +378,6 @@ class _Run:
         return changelog.between(text, before.ref or "", after.ref or "") if same else ""
 
     def _summary(self, merged: Merged, recorded: Mapping[str, Any]) -> Update:
-        prefix = self._repository.prefix
         changed = {
             key: (self._recorded.get(key), recorded.get(key))
             for key in {**recorded, **self._recorded}
@@ -412,12 +388,27 @@ class _Run:
             self._after.url,
             self._before.ref or "",
             str(recorded.get("_commit", self._after.ref)),
-            sorted(_file_changes(merged, prefix), key=lambda file: file.path),
+            sorted(self._files(merged), key=lambda file: file.path),
             changed,
             self._news,
             switched=self._before.url != self._after.url,
+            not_run=self._not_run(str(recorded["_commit"])),
             way_back=self._way_back,
         )
+
+    def _not_run(self, version: str) -> list[str]:
+        declares = declared.of(self._after) or {}
+        commands = declared.tasks(declares)
+        if self._before.url == self._after.url:
+            commands += declared.migrations(declares, self._before.ref or "", version)
+        return commands
+
+    def _files(self, merged: Merged) -> Iterator[FileChange]:
+        prefix = self._repository.prefix
+        yield from _file_changes(merged, prefix)
+        for path in self._handed_over:
+            if prefix + path in merged.ours:
+                yield FileChange(path, "kept", "the template leaves it to you from now on")
 
     def _commit(self, done: Update, merged: Merged, state: State) -> str | None:
         message = f"Update the template from {done.before} to {done.after}"
@@ -435,14 +426,6 @@ class _Run:
             ) from error
         state.adopt_commit(merged)
         return line("rev-parse", "--short", "HEAD", folder=self._project)
-
-
-def _copy(original: Path, target: Path) -> None:
-    """Copy a file, a link as it is, or a folder."""
-    if original.is_dir() and not original.is_symlink():
-        shutil.copytree(original, target, symlinks=True)
-    else:
-        shutil.copy2(original, target, follow_symlinks=False)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import typer
 
 from gindock import config, source
 from gindock.cli import options
-from gindock.cli.output import on_a_terminal, print_json, reports_errors
+from gindock.cli.output import note_not_run, on_a_terminal, print_json, reports_errors
 from gindock.errors import BadInputError
 from gindock.questions import Questions
 from gindock.source import Source
@@ -141,6 +141,8 @@ def _new(
                 return
         if dry_run:
             _show(draft, quiet=quiet, as_json=as_json)
+            if not as_json:
+                note_not_run(draft.not_run)
             return
         created = draft.create()
     if as_json:
@@ -150,6 +152,7 @@ def _new(
         typer.secho(f"Warning: {created.warning}", err=True, fg="yellow")
     if not quiet:
         _report(created, own=own)
+    note_not_run(created.not_run)
 
 
 @functools.cache
@@ -183,6 +186,7 @@ def _show(draft: Any, *, quiet: bool, as_json: bool) -> None:
                 "answers": draft.answers,
                 "version": draft.version,
                 "command": draft.command,
+                "not_run": draft.not_run,
             }
         )
     elif not quiet:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, ParamSpec
 
@@ -93,6 +93,17 @@ def print_json(result: dict[str, Any]) -> None:
     """Print one result for a machine."""
     # In ASCII, whatever the encoding of stdout is; a date in an answer is no JSON.
     typer.echo(json.dumps(result, default=str, indent=2))
+
+
+def note_not_run(commands: Sequence[str]) -> None:
+    """Say on stderr which `commands` of a template were not run."""
+    if commands:
+        typer.secho(
+            "Note: gindock runs no commands of a template. Look at these, and run in the project "
+            "what you need:\n" + "\n".join(f"  {command}" for command in commands),
+            err=True,
+            fg="yellow",
+        )
 
 
 def said(value: Any) -> str:

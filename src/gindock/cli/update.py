@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gindock import source
-from gindock.cli.output import on_a_terminal, print_json, reports_errors, said, unread_is_no_failure
+from gindock.cli.output import (
+    note_not_run,
+    on_a_terminal,
+    print_json,
+    reports_errors,
+    said,
+    unread_is_no_failure,
+)
 from gindock.errors import BadInputError, ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -119,6 +126,7 @@ def command(
             print_json(done.as_dict())
         else:
             _report(done)
+            note_not_run(done.not_run)
     raise typer.Exit(done.exit_code)
 
 
@@ -191,6 +199,8 @@ def _in_a_word(done: Update) -> str:
         words.append(f"commit {done.commit}")
     if done.recovered:
         words.append("an interrupted update undone first")
+    if done.not_run:
+        words.append(f"[yellow]not run: {escape(', '.join(done.not_run))}[/]")
     return ", ".join(words)
 
 
