@@ -20,8 +20,9 @@ from releases import AFTER_NEXT, FIXED, NEXT
 from support import run
 from test_new import git, tree
 
+from gindock.notes import Note
 from gindock.repository import Repository
-from gindock.worktree import Note, State
+from gindock.worktree import State
 
 ANSWERS = ".copier-answers.yml"
 

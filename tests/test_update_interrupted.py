@@ -20,6 +20,7 @@ from typing import NamedTuple
 import copier
 import pytest
 from commands import SCRIPTS, gindock
+from scenarios import FIXED, TEXT, Case, read
 from support import git, run
 from test_interrupted import small_disk
 from test_update_properties import EXECUTABLE, PLAIN, File, Tree, write
@@ -196,9 +197,81 @@ def killed_once(prepared: Prepared, folder: Path, attempt: int) -> str:
         # While it starts, Python itself may be told, and exits as it likes.
         if wanted != "not begun":
             assert code in (3, 128 + number, -number), project.with_suffix(".out").read_text()
-    check_recovery(prepared, project, turn, found, finished=finished)
+    deed = chance.choice(DEEDS)
+    if deed == "nothing":
+        check_recovery(prepared, project, turn, found, finished=finished)
+    else:
+        check_deed(prepared, project, deed, turn, chance)
     shutil.rmtree(project)
+    return f"{found}, then {deed}"
+
+
+#: What a user, or a bot, may do to a project in which an update was killed.
+EDITS = ["shortens", "empties", "deletes", "edits", "adds"]
+DEEDS = ["nothing", "nothing", *EDITS, "edits and stages", "edits and commits", "commits"]
+
+#: The line that the user writes.
+LINE = b"mine, since the kill\n"
+
+
+def act(prepared: Prepared, project: Path, deed: str, chance: random.Random) -> dict[str, bytes]:
+    """Do `deed`; return what the files hold that the user has written, nothing where deleted."""
+    texts = [
+        path
+        for path, (mode, _) in prepared.before.entries.items()
+        if re.search(r"/file\d+\.txt", path) and (project / path).is_file()
+    ]
+    path = chance.choice(texts) if deed != "adds" else f"{chance.choice(['new', 'own'])}/mine.txt"
+    file = project / path
+    content = file.read_bytes() if deed != "adds" else b""
+    log = {}
+    if deed == "deletes":
+        file.unlink()
+        log[path] = b""
+    elif deed != "commits":
+        file.parent.mkdir(exist_ok=True)
+        shorter = {"shortens": content[: chance.randrange(1, 90)], "empties": b""}
+        file.write_bytes(shorter.get(deed, content + LINE))
+        log[path] = file.read_bytes()
+    if "stages" in deed or "commits" in deed:
+        git(project, "add", "--all")
+    if "commits" in deed:
+        git(project, "commit", "-qm", "A bot's")
+    return log
+
+
+def held(project: Path, path: str) -> list[bytes]:
+    """What the work tree, the index and HEAD hold at `path`; nothing where there is nothing."""
+    found = [(project / path).read_bytes() if (project / path).is_file() else b""]
+    for name in (f":{path}", f"HEAD:{path}"):
+        found.append(
+            subprocess.run(
+                ["git", "cat-file", "blob", name], cwd=project, capture_output=True, check=False
+            ).stdout
+        )
     return found
+
+
+def check_deed(
+    prepared: Prepared, project: Path, deed: str, turn: int, chance: random.Random
+) -> None:
+    """Nothing is lost of what somebody does after the kill, whatever the next command is."""
+    is_at_rest = state(project) in (prepared.before, prepared.whole)
+    log = act(prepared, project, deed, chance)
+    left = state(project)
+    options = (["--abort"], ["--to", "current", "--defaults"], ["--defaults"])[turn % 3]
+    done = gindock("update", *options, cwd=project)
+    for path, content in log.items():
+        kept = held(project, path)
+        assert content in kept or any(LINE in text for text in kept if LINE in content), done
+    if done.code == 1 and not is_at_rest:
+        assert state(project).entries == left.entries or "--abort" in options
+        named = [*log, "uncommitted changes", "conflicts in", "holds a part of"]
+        assert any(word in done.stderr for word in named), done
+    if deed == "commits" and options != ["--abort"]:
+        after = state(project).entries
+        if f"Already at {'v2' if after == prepared.whole.entries else 'v1'}" not in done.stdout:
+            assert (done.code, after) == (3, prepared.whole.entries), done
 
 
 def check_recovery(
@@ -225,21 +298,34 @@ def test_killed_at_any_moment_nothing_is_lost(
         hits = Counter(
             pool.map(lambda n: killed_once(prepared, tmp_path / str(n), n), range(KILLS))
         )
-    record_property("killed while", ", ".join(f"{p} {hits[p]} times" for p in PHASES))
-    assert set(hits) == set(PHASES)
+    record_property("killed while", ", ".join(f"{h} {n} times" for h, n in sorted(hits.items())))
+    assert {hit.partition(",")[0] for hit in hits} == set(PHASES)
 
 
-def half_written(prepared: Prepared, folder: Path) -> Path:
-    """Return a copy of the project in which an update was killed when it had changed some files."""
-    chance = random.Random(1)
+@pytest.fixture(scope="module")
+def half_written(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which an update was killed when it had changed some files, and others not."""
+    folder = tmp_path_factory.mktemp("half")
     for attempt in range(100):
         project = prepared.copy(folder / f"project{attempt}")
-        stop(project, signal.SIGKILL, "writing", chance.uniform(0, prepared.seconds["writing"]))
-        whole = state(project).entries == prepared.whole.entries
-        if phase(project) == "writing" and not whole and written(prepared, project):
+        process = start(project)
+        seen = identity(project)
+        while process.poll() is None and identity(project) == seen:
+            pass
+        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+        process.wait()
+        if phase(project) == "writing" and written(prepared, project) and missing(project):
             return project
         shutil.rmtree(project)
     raise AssertionError("no kill hit the writing")
+
+
+def identity(project: Path) -> int:
+    """What changes when a file amid those with a fix does."""
+    try:
+        return (project / "part2" / "file102.txt").stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def written(prepared: Prepared, project: Path) -> list[str]:
@@ -247,36 +333,185 @@ def written(prepared: Prepared, project: Path) -> list[str]:
     return [
         path
         for path, entry in state(project).entries.items()
-        if path in prepared.before.entries and entry != prepared.before.entries[path]
+        if path in prepared.before.entries
+        and entry != prepared.before.entries[path]
+        and path.startswith("part")
+        and not path.endswith(("part8", "part9"))
     ]
 
 
+def missing(project: Path) -> bool:
+    """Whether a file has not got its fix yet."""
+    return b"fixed" not in (project / "part6" / "file96.txt").read_bytes()
+
+
+@pytest.fixture
+def half(half_written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(half_written, tmp_path / "half", symlinks=True))
+
+
+CHANGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "edited": lambda text: text + LINE,
+    "shortened": lambda text: text[:20],
+    "emptied": lambda _: b"",
+    "deleted": lambda _: None,
+}
+
+
 @pytest.mark.parametrize("options", [["--abort"], ["--defaults"]], ids=["abort", "next update"])
-def test_what_was_edited_since_the_kill_is_named_and_kept(
-    options: list[str], prepared: Prepared, tmp_path: Path
+@pytest.mark.parametrize("how", CHANGES)
+def test_what_was_changed_since_the_kill_is_named_and_kept(
+    how: str, options: list[str], prepared: Prepared, half: Path
 ) -> None:
-    project = half_written(prepared, tmp_path)
-    edited = project / written(prepared, project)[0]
-    edited.write_text("mine, since\n")
-    left = state(project)
-    done = gindock("update", *options, cwd=project)
+    path = written(prepared, half)[-1]
+    content = CHANGES[how]((half / path).read_bytes())
+    (half / path).unlink() if content is None else (half / path).write_bytes(content)
+    left = state(half)
+    done = gindock("update", *options, cwd=half)
+    assert done.code == 1, done
+    assert f"\n  {path}\n" in done.stderr
+    assert state(half) == left
+    # As it says.
+    git(half, "checkout", "HEAD", "--", path)
+    assert gindock("update", "--abort", cwd=half).code == 0
+    assert state(half) == prepared.before
+
+
+def test_what_was_added_since_the_kill_is_kept(prepared: Prepared, half: Path) -> None:
+    (half / "new" / "mine.txt").parent.mkdir(exist_ok=True)
+    (half / "new" / "mine.txt").write_bytes(LINE)
+    assert gindock("update", "--abort", cwd=half).code == 0
+    assert (half / "new" / "mine.txt").read_bytes() == LINE
+    shutil.rmtree(half / "new")
+    assert state(half) == prepared.before
+
+
+def test_what_was_staged_since_the_kill_is_named_and_kept(prepared: Prepared, half: Path) -> None:
+    path = written(prepared, half)[-1]
+    text = (half / path).read_bytes()
+    (half / path).write_bytes(text + LINE)
+    git(half, "add", path)
+    (half / path).write_bytes(text)
+    left = state(half)
+    done = gindock("update", "--abort", cwd=half)
+    assert (done.code, f"\n  {path}\n" in done.stderr) == (1, True), done
+    assert state(half) == left
+    git(half, "restore", "--staged", path)
+    assert gindock("update", "--abort", cwd=half).code == 0
+    assert state(half) == prepared.before
+
+
+def test_what_a_bot_staged_of_the_half_is_undone(prepared: Prepared, half: Path) -> None:
+    git(half, "add", "--all", "--", "part0", "part2", ".copier-answers.yml")
+    assert gindock("update", "--abort", cwd=half).code == 0
+    assert state(half) == prepared.before
+
+
+@pytest.fixture
+def committed(half: Path) -> Path:
+    """The project after a bot has committed the half."""
+    git(half, "add", "--all")
+    git(half, "commit", "-qm", "A bot's")
+    return half
+
+
+def finish(project: Path, *options: str, code: int = 3) -> str:
+    """Finish the update of `project`; return what gindock says."""
+    done = gindock("update", "--defaults", *options, cwd=project)
+    assert done.code == code, done
+    commit = git(project, "rev-parse", "--short", "HEAD")
+    assert f"of which commit {commit} holds a part" in done.stdout
+    assert "undone" not in done.stdout
+    return done.stdout
+
+
+def check_notes(project: Path, *words: str) -> None:
+    """The status says these words of an interrupted update."""
+    told = json.loads(gindock("status", "--json", cwd=project).stdout)["notes"]
+    notes = [note for note in told if "interrupted" in note]
+    assert len(notes) == bool(words)
+    assert all(word in notes[0] for word in words)
+
+
+def test_an_update_that_was_committed_over_is_finished(prepared: Prepared, committed: Path) -> None:
+    commit = git(committed, "rev-parse", "--short", "HEAD")
+    left = state(committed)
+    check_notes(committed, commit, "v2.0.0")
+    said = finish(committed, "--diff")
+    assert "Would finish the update from v1.0.0 to v2.0.0" in said
+    assert "+++ b/part6/file96.txt" in said
+    done = gindock("update", "--abort", cwd=committed)
     assert done.code == 1
-    assert edited.relative_to(project).as_posix() in done.stderr
-    assert state(project) == left
-    edited.rename(tmp_path / "kept")
-    assert gindock("update", "--abort", cwd=project).code == 0
-    assert state(project) == prepared.before
-    assert (tmp_path / "kept").read_text() == "mine, since\n"
+    assert f"git revert {commit}" in done.stderr
+    assert state(committed) == left
+    said = finish(committed)
+    assert "  updated    part6/file96.txt\n" in said
+    assert "  conflict   part0/file0.txt (both changed the same lines)\n" in said
+    assert state(committed).entries == prepared.whole.entries
+    git(committed, "checkout", "--ours", "part0/file0.txt")
+    assert "mine 0" in (committed / "part0" / "file0.txt").read_text()
+    git(committed, "add", "--all")
+    git(committed, "commit", "-qm", "Finished")
+    assert gindock("update", cwd=committed).stdout == "Already at v2.0.0.\n"
+    check_notes(committed)
 
 
-def test_what_was_added_since_the_kill_is_kept(prepared: Prepared, tmp_path: Path) -> None:
-    project = half_written(prepared, tmp_path)
-    (project / "new" / "mine.txt").parent.mkdir(exist_ok=True)
-    (project / "new" / "mine.txt").write_text("mine, since\n")
-    assert gindock("update", "--abort", cwd=project).code == 0
-    assert (project / "new" / "mine.txt").read_text() == "mine, since\n"
-    shutil.rmtree(project / "new")
-    assert state(project) == prepared.before
+@pytest.mark.parametrize("back", [["gindock", "update", "--abort"], ["git", "reset", "--hard"]])
+def test_the_rest_of_an_update_can_be_undone_and_had_again(
+    back: list[str], prepared: Prepared, committed: Path
+) -> None:
+    before = state(committed)
+    finish(committed)
+    run([SCRIPTS / "gindock" if back[0] == "gindock" else "git", *back[1:]], committed)
+    assert state(committed) == before
+    done = gindock("update", "--json", "--to", "current", cwd=committed)
+    assert json.loads(done.stdout)["finished"] == git(committed, "rev-parse", "--short", "HEAD")
+    assert state(committed).entries == prepared.whole.entries
+
+
+def test_a_commit_that_is_reverted_leaves_nothing_to_finish(
+    prepared: Prepared, committed: Path
+) -> None:
+    git(committed, "revert", "--no-edit", "HEAD")
+    (committed / "notes.txt").write_text(UNTRACKED["notes.txt"])
+    assert gindock("update", "--defaults", cwd=committed).code == 3
+    assert state(committed).entries == prepared.whole.entries
+
+
+def test_edits_since_a_half_was_committed_stand(prepared: Prepared, committed: Path) -> None:
+    arrived, deleted = written(prepared, committed)[1:3]
+    texts = {
+        arrived: re.sub("fixed", "fixed, mine", (committed / arrived).read_text()),
+        "part6/file96.txt": LINE.decode() + (committed / "part6" / "file96.txt").read_text(),
+        "part6/file86.txt": (committed / "part6" / "file86.txt")
+        .read_text()
+        .replace("86-7 ", "86-7 mine"),
+    }
+    for path, text in texts.items():
+        (committed / path).write_text(text)
+    (committed / deleted).unlink()
+    git(committed, "commit", "-qam", "Mine")
+    done = gindock("update", "--defaults", cwd=committed)
+    assert "  conflict   part6/file86.txt (both changed the same lines)\n" in done.stdout
+    assert "  merged     part6/file96.txt\n" in done.stdout
+    assert (committed / arrived).read_text() == texts[arrived]
+    assert not (committed / deleted).exists()
+    merged = texts["part6/file96.txt"].replace("96-7 \n", "96-7 fixed\n")
+    assert (committed / "part6" / "file96.txt").read_text() == merged
+    assert "<<<<<<< yours\n86-7 mine\n" in (committed / "part6" / "file86.txt").read_text()
+
+
+def test_an_edit_amid_the_writing_is_kept(tmp_path: Path) -> None:
+    case = Case("gindock", tmp_path, "")
+    case.releases({"a.txt": TEXT, "z.txt": TEXT}, {"a.txt": FIXED, "z.txt": FIXED})
+    # An editor that saves while git writes.
+    case.git("config", "filter.slow.smudge", "echo mine, meanwhile >z.txt; cat")
+    case.edit({".gitattributes": "a.txt filter=slow\n"})
+    before = read(case.project)
+    done = gindock("update", cwd=case.project)
+    assert (done.code, "z.txt" in done.stderr) == (1, True), done
+    assert read(case.project) == {**before, "z.txt": "mine, meanwhile\n"}
+    assert case.git("status", "--porcelain") == " M z.txt\n"
 
 
 @pytest.fixture

@@ -15,52 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gindock import answers
+from gindock.changes import ABSENT, RAW, Change, Conflict, files_below, index_info, parsed_changes
+from gindock.converting import Conversion
 from gindock.errors import UserError
 from gindock.git import GitError, git
 from gindock.repository import Entry, Repository, Tree, parsed_tree
 
 _NOTHING = ("0", "")
-#: The mode of a path that a tree does not have.
-ABSENT = "000000"
 _SUBMODULE = "160000"
 #: What the user's side is called in conflict markers.
 YOURS = "yours"
-#: How `git diff-tree` is to tell changes to `parsed_changes`.
-RAW = ("-r", "-z", "--raw", "--no-renames", "--full-index")
-
-
-@dataclass(frozen=True)
-class Change:
-    """What happens to one path, relative to the top of the repository: modes and object ids."""
-
-    path: str
-    old_mode: str
-    old_id: str
-    new_mode: str
-    new_id: str
-
-    @property
-    def is_new(self) -> bool:
-        """Whether the path is new."""
-        return self.old_mode == ABSENT
-
-    @property
-    def differs(self) -> bool:
-        """Whether it changes at all; a conflict may leave it as it is."""
-        return (self.old_mode, self.old_id) != (self.new_mode, self.new_id)
-
-    @property
-    def goes(self) -> bool:
-        """Whether the path goes."""
-        return self.new_mode == ABSENT
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """What git could not merge: the index stages of a path, and the reason."""
-
-    stages: Mapping[int, Entry]
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +47,8 @@ class Merged:
     """What the user had changed and the template's is taken of, whole."""
     moved: Mapping[str, str]
     """Where HEAD has a file that the result has elsewhere: its former path by the new one."""
+    refiltered: frozenset[str] = frozenset()
+    """What is the user's as it was, and stored as another filter has it."""
 
 
 class Merge:
@@ -157,10 +123,18 @@ class Merge:
                 conflicts[source] = Conflict({1: base[source], 2: ours[source]}, reason)
         if changes:
             tree = self._changed_tree(tree, changes)
+        # Of that, and not of what is stored anew for another filter, renames can be told.
+        moved = self._moved(self._tree, tree)
+        converted, conflicts = self._converted(tree, conflicts, head, ours, theirs, labels)
+        listed = self._held(tree, converted)
+        if converted:
+            tree = self._changed_tree(tree, converted)
+        theirs |= {p: new for p, new in converted.items() if theirs.get(p) == listed[p]}
+        refiltered = {p for p in converted if ours.get(p) == listed[p] and p not in conflicts}
         return Merged(
             base, ours, theirs, self._head, tree, self._changes(self._tree, tree, conflicts),
-            conflicts, frozenset(declined), frozenset([record] if overruled else []),
-            self._moved(self._tree, tree),
+            conflicts, frozenset(declined), frozenset([record] if overruled else []), moved,
+            frozenset(refiltered),
         )  # fmt: skip
 
     def diff(self, merged: Merged, *, colour: bool) -> str:
@@ -306,8 +280,8 @@ class Merge:
                 # Copier writes text in UTF-8, whatever the project has.
                 utf8 = set() if b"\0" in content else {b"working-tree-encoding"}
                 wanted = asked.get(path, set()) - utf8
-                if b"\r\n" in content:
-                    # Where the template's own attributes ask for CRLF, git does not store it.
+                if b"\r\n" in content or b"$Id: " in content:
+                    # Where the template's own attributes ask for these, git does not store them.
                     own = f"--path={file.relative_to(render)}"
                     stored = self._git(*store, own, stdin=content, attributes=render)
                     listed[path] = (mode, stored.decode().strip())
@@ -317,6 +291,29 @@ class Merge:
                         stdin=content, env=self.environment,
                     )  # fmt: skip
                     listed[path] = (mode, stored.decode().strip())
+
+    def _converted(
+        self,
+        tree: str,
+        conflicts: dict[str, Conflict],
+        head: Tree,
+        ours: Tree,
+        theirs: Tree,
+        labels: tuple[str, str],
+    ) -> tuple[dict[str, Entry], dict[str, Conflict]]:
+        """What of `tree` is stored otherwise by the attributes in it, and the conflicts left."""
+        conversion = Conversion(
+            self._repository, self._git_dir.parent / "conversion", self.environment,
+            self._changes(self._tree, tree, ()), (YOURS, *labels),
+        )  # fmt: skip
+        others = head.keys() - ours.keys()
+        listing = parsed_tree(self._git("ls-tree", "-r", "-z", "--full-tree", tree))
+        files = {
+            path: entry
+            for path, entry in listing.items()
+            if path.startswith(self._repository.prefix) and path not in others
+        }
+        return conversion.convert(files, conflicts, theirs)
 
     def _adapt_line_endings(self, ours: Tree, *renders: dict[str, Entry]) -> None:
         """Give the renders of a file CRLF where the user has committed it so throughout."""
@@ -373,9 +370,12 @@ class Merge:
     def _name(self, label: str, commit: str) -> None:
         self._git("update-ref", f"refs/heads/{label}", commit)
 
-    def _merge_tree(self, yours: str, template: str) -> tuple[str, dict[str, Conflict]]:
+    def _merge_tree(
+        self, yours: str, template: str, *, renames: bool = True
+    ) -> tuple[str, dict[str, Conflict]]:
         options = (
-            "-c", "merge.conflictStyle=diff3", "-c", "merge.directoryRenames=true",
+            "-c", "merge.conflictStyle=diff3", "-c", f"merge.renames={str(renames).lower()}",
+            "-c", f"merge.directoryRenames={str(renames).lower()}",
             "-c", "merge.renameLimit=7000", "-c", "diff.renameLimit=7000",
             "-c", f"core.attributesFile={os.devnull}",
         )  # fmt: skip
@@ -443,27 +443,6 @@ class Merge:
         return {**who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 
 
-def index_info(entries: Iterable[tuple[str, Entry]], width: int, stage: int = 0) -> bytes:
-    """The lines of `git update-index -z --index-info` for `entries`; an empty id removes.
-
-    `width` is the number of digits of an object's id.
-    """
-    return b"".join(
-        f"{mode} {identity or '0' * width} {stage}\t".encode() + os.fsencode(path) + b"\0"
-        for path, (mode, identity) in entries
-    )
-
-
-def parsed_changes(listing: bytes) -> list[Change]:
-    """What `git diff-tree` with the options `RAW` says."""
-    fields = listing.split(b"\0")
-    changes = []
-    for about, path in zip(fields[::2], fields[1::2], strict=False):
-        old_mode, new_mode, old_id, new_id, _ = about.decode().lstrip(":").split()
-        changes.append(Change(os.fsdecode(path), old_mode, old_id, new_mode, new_id))
-    return changes
-
-
 def _without_other_projects(head: Tree, prefix: str, rendered: Container[str]) -> Tree:
     """The files of the project at `prefix`: `rendered` ones, and what is no other project's."""
     records = [
@@ -472,14 +451,6 @@ def _without_other_projects(head: Tree, prefix: str, rendered: Container[str]) -
     folders = {path.rpartition("/")[0] + "/" for path in records} - {prefix, "/"}
     others = tuple(folders)
     return {p: entry for p, entry in head.items() if p in rendered or not p.startswith(others)}
-
-
-def files_below(folder: Path) -> Iterator[str]:
-    """The paths of the files and links below `folder`."""
-    for above, folders, files in os.walk(folder):
-        links = [name for name in folders if Path(above, name).is_symlink()]
-        for name in (*files, *links):
-            yield Path(above, name).relative_to(folder).as_posix()
 
 
 def _messages(fields: list[bytes]) -> Iterator[tuple[str, str]]:

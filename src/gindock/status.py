@@ -231,9 +231,9 @@ class _WorkTree:
                 modified[path] = about[6 if unmerged else 5]
             changes = True
         notes = []
-        note = State(repository).read()
-        if note is not None and note.phase == "writing":
-            notes.append("update interrupted: run `gindock update --abort`")
+        interrupted = State(repository).interrupted()
+        if interrupted:
+            notes.append(interrupted)
         elif conflicts:
             notes.append(f"conflicts in {', '.join(conflicts)}")
         elif changes:

@@ -15,15 +15,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gindock import answers, changelog, declared, renders, source
+from gindock import answers, changelog, declared, renders, resuming, source
 from gindock.elsewhere import Away
 from gindock.errors import BadInputError, ExitCode, RefusedAnswerError, UserError
 from gindock.git import check_installed, line
 from gindock.merging import Merge, Merged
+from gindock.notes import Note
+from gindock.obstacles import refuse_in_the_way
 from gindock.questions import Questions, listed, takes_several
 from gindock.repository import Repository
 from gindock.source import Source
-from gindock.worktree import Note, State
+from gindock.worktree import State
 
 #: The word for a project's own version.
 CURRENT = "current"
@@ -80,6 +82,8 @@ class Update:
     """`template` is another than before."""
     not_run: Sequence[str] = ()
     """The template's commands that Copier would have run, as they are written."""
+    finished: str | None = None
+    """The commit that holds a part of an interrupted update, of which this is the rest."""
     way_back: str = "git reset --hard"
 
     @property
@@ -108,6 +112,7 @@ class Update:
             "recovered": self.recovered,
             "not_run": list(self.not_run),
             **({} if self.diff is None else {"diff": self.diff}),
+            **({} if self.finished is None else {"finished": self.finished}),
             "exit_code": int(self.exit_code),
         }
 
@@ -123,16 +128,19 @@ def update(request: Request) -> Update:
     """
     check_installed()
     project = request.project.absolute()
-    _check_project(project)
+    check_project(project)
     repository = Repository.around(project)
     if request.preview:
         # Away from the project, where nothing is to be written.
         with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
-            return _Run(request, repository, Path(folder)).preview()
+            scratch = Path(folder)
+            rest = resuming.preview(request, repository, scratch)
+            return rest or _Run(request, repository, scratch).preview()
     state = State(repository)
     with state.held():
         recovered = state.settle()
-        done = _Run(request, repository, state.scratch).update(state)
+        done = resuming.finish(request, repository, state)
+        done = done or _Run(request, repository, state.scratch).update(state)
     return replace(done, recovered=recovered)
 
 
@@ -141,27 +149,7 @@ def update_one(request: Request, project: Path) -> Update:
     return update(replace(request, project=project))
 
 
-def abort(project: Path) -> bool:
-    """Bring a project back to what it was before its last update, which is not committed yet.
-
-    Returns whether there was one.
-
-    Raises:
-        BadInputError: the folder holds no rendered project.
-        UserError: files that the update wrote have been changed since.
-
-    """
-    check_installed()
-    project = project.absolute()
-    _check_project(project)
-    state = State(Repository.around(project))
-    if not state.folder.is_dir():
-        return False
-    with state.held():
-        return state.abort()
-
-
-def _check_project(project: Path) -> None:
+def check_project(project: Path) -> None:
     """Raise where `project` is none; an update that was killed may have left it without answers."""
     repository = Repository.find(project) if project.is_dir() else None
     if repository is None or State(repository).read() is None:
@@ -192,7 +180,7 @@ class _Run:
         if self._has_no_news():
             return replace(self._unchanged(), diff="")
         with self._merged(lasting=False) as (merge, merged, recorded):
-            State(self._repository).refuse_in_the_way(merged.changes)
+            refuse_in_the_way(self._repository, merged.changes)
             done = self._summary(merged, recorded)
             return replace(done, diff=merge.diff(merged, colour=self._request.colour))
 
@@ -200,7 +188,7 @@ class _Run:
         if self._has_no_news():
             return self._unchanged()
         state.write(Note("rendering"))
-        state.scratch.mkdir()
+        state.scratch.mkdir(exist_ok=True)
         with self._merged(lasting=True, state=state) as (_, merged, recorded):
             state.apply(merged, before=self._before.ref or "", after=self._after.ref or "")
             done = self._summary(merged, recorded)
@@ -405,7 +393,7 @@ class _Run:
 
     def _files(self, merged: Merged) -> Iterator[FileChange]:
         prefix = self._repository.prefix
-        yield from _file_changes(merged, prefix)
+        yield from file_changes(merged, prefix)
         for path in self._handed_over:
             if prefix + path in merged.ours:
                 yield FileChange(path, "kept", "the template leaves it to you from now on")
@@ -416,16 +404,27 @@ class _Run:
             message = f"Switch the template from {done.before} to {done.after} of {done.template}"
         elif done.before == done.after:
             message = "Answer the template's questions anew"
-        try:
-            state.commit(merged, message)
-        except UserError as error:
-            only = f" -- {shlex.quote(self._repository.prefix)}" if self._repository.prefix else ""
-            raise UserError(
-                f"{error}\nThe update is staged and not committed; run in {self._repository.top} "
-                f'`git commit -m "{message}"{only}`, or go back with `{done.way_back}`'
-            ) from error
-        state.adopt_commit(merged)
-        return line("rev-parse", "--short", "HEAD", folder=self._project)
+        return commit(done, merged, state, message)
+
+
+def commit(done: Update, merged: Merged, state: State, message: str) -> str | None:
+    """Commit what was `done`; returns the commit's short id.
+
+    Raises:
+        UserError: a hook or a signature failed; the update stays staged.
+
+    """
+    repository = state.repository
+    try:
+        state.commit(merged, message)
+    except UserError as error:
+        only = f" -- {shlex.quote(repository.prefix)}" if repository.prefix else ""
+        raise UserError(
+            f"{error}\nThe update is staged and not committed; run in {repository.top} "
+            f'`git commit -m "{message}"{only}`, or go back with `{done.way_back}`'
+        ) from error
+    state.adopt_commit(merged)
+    return line("rev-parse", "--short", "HEAD", folder=repository.project)
 
 
 @contextmanager
@@ -459,7 +458,8 @@ def _same_version(recorded: str, target: str) -> bool:
     return recorded == target or (len(target) >= 40 and target.startswith(commit))
 
 
-def _file_changes(merged: Merged, prefix: str) -> Iterator[FileChange]:
+def file_changes(merged: Merged, prefix: str) -> Iterator[FileChange]:
+    """What `merged` does to each file of the project at `prefix`."""
     base, ours, theirs = merged.base, merged.ours, merged.theirs
 
     def shown(path: str) -> str:
@@ -485,6 +485,8 @@ def _file_changes(merged: Merged, prefix: str) -> Iterator[FileChange]:
             yield FileChange(shown(path), "removed")
         elif former is None and change.is_new:
             yield FileChange(shown(path), "added")
+        elif path in merged.refiltered:
+            yield FileChange(shown(path), "updated", "stored as its new filter has it")
         elif path in merged.overruled and path in base and base[path] != ours.get(path):
             yield FileChange(shown(path), "updated", "what you had changed in it is in git")
         else:

@@ -1,128 +1,57 @@
 """The last step of an update: the merged tree goes into the work tree and the index, or nothing.
 
-What is about to change is noted in the git folder first (`update.json`), so that a run that was
-killed can be undone. The index is made beside the old one and takes its place at the end: no
-`index.lock` is ever left behind, and the old index tells what there was.
+What is going to change is checked out beside the work tree, and noted in the git folder
+(`update.json`), before the first file is put in place: a run that was killed can be undone, and
+tells what is its own from what is the user's. The index is made beside the old one, too, and takes
+its place at the end: no `index.lock` is ever left behind.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shlex
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
+from gindock import finishing
+from gindock.attributes import Attributes
+from gindock.changes import RAW, Change, folders_above, index_info, parsed_changes
 from gindock.errors import UserError
+from gindock.finishing import Half
 from gindock.git import GitError, commit
-from gindock.guard import leave, lock_folder, undisturbed
-from gindock.merging import (
-    ABSENT,
-    RAW,
-    Change,
-    Merged,
-    files_below,
-    index_info,
-    parsed_changes,
-)
+from gindock.guard import leave, undisturbed
+from gindock.merging import Merged
+from gindock.notes import Note, Notes
+from gindock.obstacles import places_taken, refuse_in_the_way, tracked_and_hidden
+from gindock.ondisk import PLAIN, OnDisk
+from gindock.placing import Identity, Placing, check_out, identity, stray
 from gindock.repository import Repository
-
-Phase = Literal["rendering", "merging", "writing", "done"]
-
-#: Settings of the user's that would let git do more to the index than it is told.
-_PLAIN = (
-    "-c", "core.fsmonitor=false", "-c", "core.splitIndex=false", "-c", "index.sparse=false",
-    "-c", f"core.hooksPath={os.devnull}", "-c", "submodule.recurse=false",
-    "-c", "advice.updateSparsePath=false",
-)  # fmt: skip
+from gindock.staged import hide_outside, staged_otherwise
 
 
-@dataclass
-class Note:
-    """How far the last update of a project has come, as it is noted in the git folder."""
+@dataclass(frozen=True)
+class _Ready:
+    """What is ready to be put in place."""
 
-    phase: Phase
-    head: str = ""
-    before: str = ""
-    after: str = ""
-    index: str = ""
-    """A digest of the index as it was."""
-    new_index: str = ""
-    staged: str = ""
-    """The same of the new index, of the paths that change alone."""
-    changes: list[Change] = field(default_factory=list)
+    index: Path
+    files: Path
+    seen: dict[str, Identity]
+    going: list[str]
+    coming: list[str]
 
 
-class State:
-    """The folder within the git folder that one project's updates use, locked while open."""
+class State(Notes):
+    """What one project's updates have noted, and what they do to the project."""
 
     def __init__(self, repository: Repository) -> None:
+        super().__init__(repository)
         self.repository = repository
-        self.folder = repository.git_dir / "gindock"
-        if repository.prefix:
-            name = hashlib.sha256(os.fsencode(repository.prefix)).hexdigest()
-            self.folder /= name[:16]
-        self._file = self.folder / "update.json"
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other runs out; at the end only the note of an update that is done stays.
-
-        Raises:
-            UserError: another run is at work, or the folder cannot be written.
-
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = lock_folder(self.folder)
-        except BlockingIOError:
-            raise UserError(
-                f"another update of {self.repository.project} is running; wait for it"
-            ) from None
-        try:
-            yield
-        finally:
-            with undisturbed():
-                shutil.rmtree(self.scratch, ignore_errors=True)
-                note = self.read()
-                if note is not None and note.phase in ("rendering", "merging"):
-                    self.forget()
-                if descriptor is not None:
-                    os.close(descriptor)
-
-    @property
-    def scratch(self) -> Path:
-        """Where renders lie until they are merged."""
-        return self.folder / "scratch"
-
-    def read(self) -> Note | None:
-        """The note of the last update, if it is not committed yet."""
-        try:
-            noted = json.loads(self._file.read_text(encoding="utf-8"))
-            return Note(**{**noted, "changes": [Change(**change) for change in noted["changes"]]})
-        except (OSError, ValueError, TypeError, LookupError):
-            return None
-
-    def write(self, note: Note) -> None:
-        """Note `note`, whole or not at all."""
-        beside = self._file.with_suffix(".new")
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(asdict(note), file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._file)
-
-    def forget(self) -> None:
-        """Remove the note, and what an update that was killed has left beside it."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        for name in ("update.json", "update.new", "index", "index.lock"):
-            (self.folder / name).unlink(missing_ok=True)
 
     def settle(self) -> bool:
         """Undo what a killed update has begun to write; whether there was such a thing.
@@ -136,93 +65,218 @@ class State:
             return False
         if note.phase == "done" or _digest(self.repository) == note.new_index:
             if self._is_gone(note):
-                self.forget()
+                self._drop(note)
             return False
-        self._roll_back(note)
-        self.forget()
-        return True
+        undone = self._roll_back(note)
+        self._drop(note)
+        return undone
+
+    def half(self) -> Half | None:
+        """The interrupted update of which a commit holds a part, if there is one."""
+        note = self.read()
+        if note is None or note.phase != "writing" or _digest(self.repository) == note.new_index:
+            return None
+        return finishing.half(self.repository, note)
+
+    def interrupted(self) -> str | None:
+        """What there is to do about an update that was interrupted; None where nothing was."""
+        note = self.read()
+        if note is None or note.phase != "writing":
+            return None
+        half = self.half()
+        if half is None:
+            return "update interrupted: run `gindock update --abort`"
+        with tempfile.TemporaryDirectory(prefix="gindock-") as scratch:
+            if not finishing.is_missing_something(self.repository, half, Path(scratch)):
+                return None
+        return (
+            f"update to {note.after} interrupted, and commit {half.commit} holds a part of it: "
+            "run `gindock update`, which finishes it"
+        )
 
     def abort(self) -> bool:
         """Bring the project back to what it was before its last update; whether there was one.
 
         Raises:
-            UserError: files that it wrote have been changed since.
+            UserError: files that it wrote have been changed since, or are committed.
 
         """
         note = self._begun()
         if note is None:
             return False
-        undo = note.phase == "writing" or not self._is_gone(note)
-        if undo:
-            self._roll_back(note)
-        self.forget()
-        return undo
+        undone = False
+        if note.phase == "writing" or not self._is_gone(note):
+            undone = self._roll_back(note) or note.phase == "done"
+        half = self.half()
+        if half and finishing.is_missing_something(self.repository, half, self.scratch):
+            rest = "What was not committed is undone. " if undone else ""
+            raise UserError(
+                f"{rest}Commit {half.commit} holds a part of the update from {note.before} to "
+                f"{note.after}, which was interrupted: `git revert {half.commit}` takes it back, "
+                "`gindock update` finishes the update"
+            )
+        self._drop(note)
+        return undone
 
     def _begun(self) -> Note | None:
         """The note of an update that has begun to write; one that is committed is forgotten."""
         note = self.read()
-        if note is not None and note.phase in ("writing", "done") and self._uncommitted(note):
-            return note
+        if note is not None and note.phase in ("writing", "done"):
+            if self._uncommitted(note) or self.half():
+                return note
+            if note.phase == "writing" and not self._committed(note):
+                self._drop(note)
+                return None
         self.forget()
         return None
+
+    def _drop(self, note: Note) -> None:
+        """Forget `note`, unless a commit holds a part of it; what it finished is open again."""
+        if self.half():
+            return
+        if note.finishes and not self._committed(note):
+            self.write(Note.parse(note.finishes))
+        else:
+            self.forget()
 
     def _uncommitted(self, note: Note) -> list[Change]:
         """What HEAD has as it was: a commit of other things, or of a part, changes nothing else."""
         head = self.repository.entries("HEAD")
-        found = [
-            change
-            for change in note.changes
-            if head.get(change.path, (ABSENT, change.old_id)) == (change.old_mode, change.old_id)
-        ]
+        found = [c for c in note.changes if finishing.holds(head, c.path, c.old)]
         return found if any(change.differs for change in found) else []
 
-    def apply(self, merged: Merged, *, before: str, after: str) -> None:
+    def _committed(self, note: Note) -> bool:
+        """Whether HEAD has anything that the update of `note` changed."""
+        return finishing.is_committed(self.repository, note)
+
+    def apply(
+        self, merged: Merged, *, before: str, after: str, finishes: Note | None = None
+    ) -> None:
         """Write what `merged` changes; nothing, where it fails.
+
+        `finishes` is the note of the interrupted update that this is the rest of.
 
         Raises:
             UserError: files of the user's are in the way, or the project changed meanwhile.
+            GitError: git fails, for example because a filter of the user's does.
 
         """
-        self.refuse_in_the_way(merged.changes)
+        refuse_in_the_way(self.repository, merged.changes)
         self._check_head(merged.head)
         index = _digest(self.repository)
-        note = Note("writing", merged.head, before, after, index, changes=[*merged.changes])
-        private = self.folder / "index"
-        for left in (private, self.folder / "index.lock"):
-            left.unlink(missing_ok=True)
+        ready = self._prepare(merged)
+        note = Note(
+            "writing", merged.head, before, after, index, _digest(self.repository, ready.index),
+            _digest(self.repository, ready.index, merged.changes), [*merged.changes],
+            merged.tree, dict(merged.conflicts), finishing.noted(finishes),
+        )  # fmt: skip
+        placing = Placing(self.repository.top, ready.files, ready.seen)
         with undisturbed() as signals:
             self.write(note)
+            self.prepare(replace(note, phase="done"))
             try:
-                shutil.copy(self.repository.index, private)
-                self._write(merged, private)
+                placing.remove(ready.going)
+                placing.place(ready.coming)
+                self._refresh(ready.index)
                 if signals:
                     leave(signals[0])
-                note.new_index = _digest(self.repository, private)
-                note.staged = _digest(self.repository, private, note.changes)
-                self.write(note)
                 self._check_head(merged.head)
-                self._replace_index(private, index)
-            except BaseException as error:
-                if foreign := self._refused(note):
-                    self.forget()
-                    raise UserError(
-                        f"{', '.join(foreign)} in {self.repository.project} changed meanwhile; "
-                        "nothing was written, commit it and update again"
-                    ) from error
-                try:
-                    self._roll_back(note)
-                except GitError as failure:
-                    raise UserError(
-                        f"{failure}\nWhat the update had begun to write is not undone; mend this, "
-                        "and run `gindock update --abort`"
-                    ) from failure
-                self.forget()
+                self._replace_index(ready.index, index)
+            except BaseException:
+                self._undo(note, placing.begun)
                 # Git gets a signal, too, and fails of it.
                 if signals:
                     leave(signals[0])
                 raise
-            note.phase = "done"
-            self.write(note)
+            self.advance()
+
+    def _prepare(self, merged: Merged) -> _Ready:
+        """Make the new index and the files that change, beside what there is.
+
+        Raises:
+            UserError: some of these files changed meanwhile.
+
+        """
+        private, run = self.folder / "index", self.repository.git
+        for left in (private, self.folder / "index.lock"):
+            left.unlink(missing_ok=True)
+        shutil.copy(self.repository.index, private)
+        env = {"GIT_INDEX_FILE": str(private)}
+        top, changes = self.repository.top, merged.changes
+        # Before git looks at the files: what changes later is seen.
+        seen = {c.path: None if c.is_new else identity(top / c.path) for c in changes}
+        self._refresh(private)
+        # Once more, since something may have come meanwhile.
+        refuse_in_the_way(self.repository, changes)
+        differing = run(*PLAIN, "diff-files", "--name-only", "-z", env=env).split(b"\0")
+        if foreign := sorted(set(map(os.fsdecode, differing)) & seen.keys()):
+            raise UserError(
+                f"{', '.join(foreign)} in {self.repository.project} changed meanwhile; "
+                "nothing was written, commit it and update again"
+            )
+        run(*PLAIN, "read-tree", "-m", merged.head, merged.tree, env=env)
+        hide_outside(self.repository, self.folder, private, [c for c in changes if c.is_new])
+        coming = self._coming(merged, private)
+        files = self.make_beside() / "new"
+        attributes = Attributes.of(self.repository, self.scratch / "attributes", changes)
+        check_out(coming, files, private, attributes)
+        self._add_conflicts(merged, private)
+        going = [c.path for c in changes if c.goes and c.differs]
+        return _Ready(private, files, seen, going, coming)
+
+    def _coming(self, merged: Merged, private: Path) -> list[str]:
+        """The paths that are to be written; those of conflicts that are hidden are shown."""
+        _, hidden = tracked_and_hidden(self.repository, private)
+        there = {c.path for c in merged.changes if os.path.lexists(self.repository.top / c.path)}
+        shown = [
+            change.path
+            for change in merged.changes
+            if change.path in merged.conflicts and not change.goes and change.path not in there
+        ]
+        if shown:  # Outside of a sparse checkout, as a rule.
+            names = b"".join(os.fsencode(path) + b"\0" for path in shown)
+            self.repository.git(
+                *PLAIN, "update-index", "--no-skip-worktree", "-z", "--stdin",
+                stdin=names, env={"GIT_INDEX_FILE": str(private)},
+            )  # fmt: skip
+        return [
+            c.path
+            for c in merged.changes
+            if not c.goes
+            and (c.path in shown or (c.differs and (c.path in there or c.path not in hidden)))
+        ]
+
+    def _add_conflicts(self, merged: Merged, private: Path) -> None:
+        width = len(merged.tree)
+        lines = index_info(((path, ("0", "")) for path in merged.conflicts), width)
+        for path, conflict in merged.conflicts.items():
+            for stage, entry in sorted(conflict.stages.items()):
+                lines += index_info([(path, entry)], width, stage)
+        env = {"GIT_INDEX_FILE": str(private)}
+        self.repository.git(*PLAIN, "update-index", "-z", "--index-info", stdin=lines, env=env)
+
+    def _refresh(self, index: Path) -> None:
+        """Let `index` know the times of the files, where there is room for that."""
+        env = {"GIT_INDEX_FILE": str(index)}
+        update = ("update-index", "-q", "--refresh")
+        with suppress(GitError):
+            self.repository.git(*PLAIN, *update, env=env, accept=(0, 1))
+
+    def _undo(self, note: Note, begun: Sequence[str]) -> None:
+        """Undo what this run has `begun`.
+
+        Raises:
+            UserError: that fails; the note stays.
+
+        """
+        try:
+            self._roll_back(note, begun)
+        except GitError as failure:
+            raise UserError(
+                f"{failure}\nWhat the update had begun to write is not undone; mend this, "
+                "and run `gindock update --abort`"
+            ) from failure
+        self._drop(note)
 
     def commit(self, merged: Merged, message: str) -> None:
         """Commit the update that was applied, and nothing else that is staged.
@@ -241,7 +295,7 @@ class State:
         index = {"GIT_INDEX_FILE": str(private)}
         shutil.copy(self.repository.index, private)
         try:
-            self.repository.git(*_PLAIN, "read-tree", "--reset", merged.tree, env=index)
+            self.repository.git(*PLAIN, "read-tree", "--reset", merged.tree, env=index)
             commit(message, folder=self.repository.top, env=index)
         finally:
             private.unlink()
@@ -262,7 +316,7 @@ class State:
             update = ("update-index", "-z", "--index-info")
             for pause in (0.1, 0.3, 1, 3, 0):
                 try:
-                    self.repository.git(*_PLAIN, *update, stdin=lines)
+                    self.repository.git(*PLAIN, *update, stdin=lines)
                     return
                 except GitError as error:
                     if not pause:
@@ -276,41 +330,6 @@ class State:
     def _check_head(self, expected: str) -> None:
         if self._head() != expected:
             raise UserError(f"{self.repository.project} got a commit meanwhile; try again")
-
-    def _refused(self, note: Note) -> list[str]:
-        """The files that were changed meanwhile, and for which git has not begun to write."""
-        changed = [c for c in note.changes if not self._is(c.path, c.old_mode, c.old_id)]
-        foreign = [change.path for change in changed if not self._is_ours(change, note)]
-        return foreign if len(foreign) == len(changed) else []
-
-    def _write(self, merged: Merged, private: Path) -> None:
-        env = {"GIT_INDEX_FILE": str(private)}
-        run = self.repository.git
-        run(*_PLAIN, "update-index", "-q", "--refresh", env=env, accept=(0, 1))
-        # Once more, since git would write over an ignored file that has come meanwhile.
-        self.refuse_in_the_way(merged.changes)
-        run(*_PLAIN, "read-tree", "-m", "-u", merged.head, merged.tree, env=env)
-        if not merged.conflicts:
-            return
-        missing = [
-            change.path
-            for change in merged.changes
-            if change.path in merged.conflicts
-            and not change.goes
-            and not os.path.lexists(self.repository.top / change.path)
-        ]
-        if missing:  # Outside of a sparse checkout.
-            names = b"".join(os.fsencode(path) + b"\0" for path in missing)
-            run(
-                *_PLAIN, "update-index", "--no-skip-worktree", "-z", "--stdin", stdin=names, env=env
-            )
-            run(*_PLAIN, "checkout-index", "-f", "-z", "--stdin", stdin=names, env=env)
-        width = len(merged.tree)
-        lines = index_info(((path, ("0", "")) for path in merged.conflicts), width)
-        for path, conflict in merged.conflicts.items():
-            for stage, entry in sorted(conflict.stages.items()):
-                lines += index_info([(path, entry)], width, stage)
-        run(*_PLAIN, "update-index", "-z", "--index-info", stdin=lines, env=env)
 
     def _replace_index(self, private: Path, expected: str) -> None:
         """Put the new index in the old one's place, as git does, unless it has changed.
@@ -341,77 +360,34 @@ class State:
     def _index_lock(self) -> Path:
         return self.repository.index.with_name(self.repository.index.name + ".lock")
 
-    def refuse_in_the_way(self, changes: Sequence[Change]) -> None:
-        """Refuse to write over what git does not have, or has otherwise.
-
-        Raises:
-            UserError: there is such a thing; it is named.
-
-        """
-        top = self.repository.top
-        tracked, hidden = self._tracked()
-        gone = {change.path for change in changes if change.goes}
-        found = set()
-        for change in changes:
-            path = change.path
-            if not change.goes and path not in tracked and self._blocks(path, tracked, gone):
-                found.add(path)
-            for above in _above(path):
-                file = top / above
-                is_folder = file.is_dir() and not file.is_symlink()
-                if os.path.lexists(file) and (
-                    (file / ".git").exists() if is_folder else above not in tracked
-                ):
-                    found.add(above)  # Another repository, a file, or a link out of this one.
-            if (
-                path in hidden
-                and os.path.lexists(top / path)
-                and not self._is(path, change.old_mode, change.old_id)
-            ):
-                found.add(path)
-        if found:
-            named = "\n".join(f"  {path}" for path in sorted(found))
-            raise UserError(
-                "the update would write over what git does not have:\n"
-                f"{named}\nMove it away, or commit it, and update again. Nothing was changed."
-            )
-
-    def _blocks(self, path: str, tracked: set[str], gone: set[str]) -> bool:
-        """Whether something untracked lies at `path`, which nothing tracked has."""
-        file = self.repository.top / path
-        if not os.path.lexists(file):
-            return False
-        if file.is_dir() and not file.is_symlink():
-            # A folder makes room where all that it holds is tracked and goes.
-            return any(f"{path}/{name}" not in gone for name in files_below(file))
-        # Where case does not count, it may be a tracked file of another spelling.
-        spelled = (name for name in gone & tracked if name.casefold() == path.casefold())
-        return not any(_is_same_file(self.repository.top / name, file) for name in spelled)
-
-    def _tracked(self) -> tuple[set[str], set[str]]:
-        """The paths in the index, and those whose state git is told not to look at."""
-        listing = self.repository.git(*_PLAIN, "ls-files", "-v", "-z", "--full-name")
-        entries = [(e[:1], os.fsdecode(e[2:])) for e in listing.split(b"\0") if e]
-        return (
-            {path for _, path in entries},
-            {path for tag, path in entries if tag.islower() or tag == b"S"},
-        )
-
     def _head(self) -> str:
         return self.repository.git("rev-parse", "HEAD").decode().strip()
 
     def _is_gone(self, note: Note) -> bool:
         """Whether nothing is left of an update, in the index or on disk: the user discarded it."""
-        staged = self.repository.git(*_PLAIN, "diff-index", "--cached", *RAW, "HEAD")
+        staged = self.repository.git(*PLAIN, "diff-index", "--cached", *RAW, "HEAD")
         paths = {change.path for change in parsed_changes(staged)}
-        return not any(
-            change.path in paths or self._is(change.path, change.new_mode, change.new_id)
-            for change in note.changes
-            if change.differs
+        differing = [change for change in note.changes if change.differs]
+        if any(change.path in paths for change in differing):
+            return False
+        with self._attributes(note) as (_, after):
+            return not OnDisk(self.repository).holds({c.path: c.new for c in differing}, after)
+
+    @contextmanager
+    def _attributes(self, note: Note) -> Iterator[tuple[Attributes, Attributes]]:
+        """Those before and after the update of `note`."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        folders = [Path(tempfile.mkdtemp(dir=self.scratch), "files") for _ in range(2)]
+        yield (
+            Attributes.before(self.repository, folders[0], note.changes),
+            Attributes.of(self.repository, folders[1], note.changes),
         )
 
-    def _roll_back(self, note: Note) -> None:
+    def _roll_back(self, note: Note, begun: Sequence[str] | None = None) -> bool:
         """Bring the files of `note` back to HEAD's, in the index and in the work tree.
+
+        Of the work tree, only what is in `begun`, if that is known. Returns whether anything was
+        otherwise.
 
         Raises:
             UserError: some were changed since; nothing is touched then.
@@ -419,149 +395,107 @@ class State:
 
         """
         top = self.repository.top
-        _, hidden = self._tracked()
-        pending, foreign = [], []
-        for change in self._uncommitted(note):
-            if self._is(change.path, change.old_mode, change.old_id):
-                continue
-            if change.path in hidden and not os.path.lexists(top / change.path):
-                continue
-            pending.append(change)
-            if not self._is_ours(change, note):
-                foreign.append(change.path)
-        going = {change.path for change in pending if change.is_new}
-        foreign += self._places_taken([c.path for c in pending if not c.is_new], going)
-        discard = (
-            "" if self.repository.prefix
-            else f"; or discard everything by `{self.repository.way_back}`"
-        )  # fmt: skip
-        if foreign:
-            named = "\n".join(f"  {path}" for path in foreign)
-            raise UserError(
-                f"the update of {self.repository.project} cannot be undone: this was changed "
-                f"since\n{named}\nBring it back by `git checkout -- FILE`, or move it away, and "
-                f"run `gindock update --abort`{discard}"
-            )
-        if note.phase == "done" and _digest(self.repository, paths=note.changes) != note.staged:
-            raise UserError(
-                f"the update of {self.repository.project} cannot be undone: what is staged was "
-                f"changed since; commit it, or take it back by `git restore`{discard}"
-            )
+        uncommitted = self._uncommitted(note)
+        with self._attributes(note) as (before, after):
+            looked_at = [c for c in uncommitted if begun is None or c.path in begun]
+            seen = {c.path: identity(top / c.path) for c in looked_at}
+            pending = self._pending(note, looked_at, before, after)
+            staged = _digest(self.repository)
+            if staged != note.index:
+                self._check_staged(note, uncommitted)
+            back = [c.path for c in pending if not c.is_new]
+            files = self.make_beside() / "old"
+            shutil.rmtree(files, ignore_errors=True)
+            old = self.folder / "index.old"
+            try:
+                self.repository.git(*PLAIN, "read-tree", "HEAD", env={"GIT_INDEX_FILE": str(old)})
+                check_out(back, files, old, before)
+            finally:
+                old.unlink(missing_ok=True)
         with undisturbed():
             with suppress(FileNotFoundError):
                 if _same(self._index_lock, self.folder / "index"):
                     self._index_lock.unlink()
-            if _digest(self.repository) != note.index:
-                names = b"".join(os.fsencode(change.path) + b"\0" for change in note.changes)
+            if staged != note.index:
+                names = b"".join(os.fsencode(change.path) + b"\0" for change in uncommitted)
                 self.repository.git(
-                    *_PLAIN, "reset", "-q", "HEAD", "--pathspec-from-file=-",
+                    *PLAIN, "reset", "-q", "HEAD", "--pathspec-from-file=-",
                     "--pathspec-file-nul", stdin=names,
                 )  # fmt: skip
-            # What is new goes first: a folder may have taken a file's place, or the reverse.
-            for change in sorted(pending, key=lambda change: not change.is_new):
-                with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                    (top / change.path).unlink()
-            # Also those that git has made and not filled yet.
-            folders = {above for change in note.changes for above in _above(change.path)}
-            for above in sorted(folders, key=len, reverse=True):
+            placing = Placing(top, files, seen)
+            placing.remove([c.path for c in pending if c.is_new])
+            placing.place(back)
+            for change in note.changes:
                 with suppress(OSError):
-                    (top / above).rmdir()
-            names = b"".join(
-                os.fsencode(change.path) + b"\0" for change in pending if not change.is_new
-            )
-            if names:
-                self.repository.git(
-                    *_PLAIN, "checkout-index", "-f", "-q", "--ignore-skip-worktree-bits",
-                    "-z", "--stdin", stdin=names,
-                )  # fmt: skip
+                    stray(top / change.path).unlink()
+            # Also those that were made and not filled yet.
+            placing.tidy([change.path for change in note.changes])
+        return bool(pending) or _digest(self.repository) != staged
 
-    def _places_taken(self, paths: Sequence[str], going: set[str]) -> list[str]:
-        """What lies where `paths` are to be, but for what is `going`.
+    def _pending(
+        self, note: Note, changes: Sequence[Change], before: Attributes, after: Attributes
+    ) -> list[Change]:
+        """Which of the `changes` in `note` the work tree has.
 
-        That is all that a folder in the place of a file holds, and a file in the place of a folder.
+        Raises:
+            UserError: it has something else in the place of some.
+
         """
-        found = set()
-        for path in paths:
-            place = self.repository.top / path
-            if place.is_dir() and not place.is_symlink():
-                found |= {f"{path}/{name}" for name in files_below(place)}
-            found |= {
-                above
-                for above in _above(path)
-                if os.path.lexists(file := self.repository.top / above)
-                and (file.is_symlink() or not file.is_dir())
-            }
-        return sorted(found - going)
+        top, disk = self.repository.top, OnDisk(self.repository)
+        _, hidden = tracked_and_hidden(self.repository)
+        old = disk.holds({c.path: c.old for c in changes}, before)
+        pending = [
+            change
+            for change in changes
+            if change.path not in old
+            and not (change.path in hidden and not os.path.lexists(top / change.path))
+        ]
+        new = disk.holds({c.path: c.new for c in pending}, after)
+        foreign = [
+            change.path
+            for change in pending
+            if change.path not in new
+            or any((top / above).is_symlink() for above in folders_above(change.path))
+        ]
+        going = {change.path for change in pending if change.is_new}
+        back = [change.path for change in pending if not change.is_new]
+        foreign += places_taken(self.repository, back, going)
+        if foreign:
+            named = "\n".join(f"  {path}" for path in foreign)
+            # What is staged is the update, once that is done, and HEAD's before.
+            of = "" if note.phase == "done" else "HEAD "
+            raise UserError(
+                f"the update of {self.repository.project} cannot be undone: this was changed "
+                f"since\n{named}\nKeep what you want elsewhere; bring each back by `git checkout "
+                f"{of}-- FILE`, or, if it is new, move it away; and run `gindock update --abort`"
+                f"{self._discard}"
+            )
+        return pending
 
-    def _is_ours(self, change: Change, note: Note) -> bool:
-        """Whether a file is as the update of `note` left it; half written, if that was killed."""
-        file = self.repository.top / change.path
-        if any((self.repository.top / above).is_symlink() for above in _above(change.path)):
-            return False
-        if self._is(change.path, change.new_mode, change.new_id):
-            return True
-        if note.phase == "done":
-            return False
-        if not os.path.lexists(file):
-            return True
-        if change.goes or file.is_symlink() or not file.is_file():
-            return False
-        half = file.read_bytes()
-        whole = self._checked_out(change.path, change.new_id)
-        old = b"" if change.is_new else self._checked_out(change.path, change.old_id)
-        return whole.startswith(half) or old.startswith(half)
+    def _check_staged(self, note: Note, changes: Sequence[Change]) -> None:
+        """See that what is staged at the paths of `changes` is what the update of `note` staged.
 
-    def _is(self, path: str, mode: str, identity: str) -> bool:
-        """Whether the work tree holds at `path` what git stores as `mode` and `identity`."""
-        file = self.repository.top / path
-        if mode == ABSENT:
-            return not os.path.lexists(file) or (file.is_dir() and not file.is_symlink())
-        if not os.path.lexists(file):
-            return False
-        if mode == "160000":
-            return file.is_dir()
-        if file.is_dir() and not file.is_symlink():
-            return False
-        if mode == "120000":
-            target = self._target(file)
-            return target is not None and self._hashed(target) == identity
-        if file.is_symlink():
-            return False
-        if bool(file.stat().st_mode & 0o100) != (mode == "100755") and self._has("core.fileMode"):
-            return False
-        if self._hashed(file.read_bytes(), f"--path={path}") == identity:
-            return True
-        # Git leaves a file alone that is committed with line endings which it would not store.
-        with suppress(GitError):
-            return file.read_bytes() == self._checked_out(path, identity)
-        return False
+        Raises:
+            UserError: it is something else.
 
-    def _checked_out(self, path: str, identity: str) -> bytes:
-        """What git writes into the work tree at `path` of what it stores as `identity`."""
-        return self.repository.git(*_PLAIN, "cat-file", "--filters", f"--path={path}", identity)
+        """
+        if note.phase == "done" and _digest(self.repository, paths=note.changes) == note.staged:
+            return
+        others = staged_otherwise(self.repository, note, changes)
+        if others or note.phase == "done":
+            raise UserError(
+                f"the update of {self.repository.project} cannot be undone: what is staged was "
+                "changed since"
+                + "".join(f"\n  {path}" for path in others)
+                + "\nCommit it, or take it back by `git restore --staged`, and run "
+                f"`gindock update --abort`{self._discard}"
+            )
 
-    def _hashed(self, content: bytes, *options: str) -> str:
-        stored = self.repository.git(*_PLAIN, "hash-object", *options, "--stdin", stdin=content)
-        return stored.decode().strip()
-
-    def _target(self, file: Path) -> bytes | None:
-        """Where the link `file` leads; None where it is none."""
-        if file.is_symlink():
-            return os.fsencode(file.readlink())
-        # Without links, git writes a file that holds the target.
-        return None if self._has("core.symlinks") else file.read_bytes()
-
-    def _has(self, setting: str) -> bool:
-        """Whether the work tree has what `setting` names, as it has unless git found otherwise."""
-        try:
-            return self.repository.git("config", "--type=bool", setting).strip() != b"false"
-        except GitError:
-            return True
-
-
-def _above(path: str) -> list[str]:
-    """The folders above `path`, the nearest first."""
-    return [above.as_posix() for above in Path(path).parents if above != Path()]
+    @property
+    def _discard(self) -> str:
+        if self.repository.prefix:
+            return ""
+        return f"; or discard everything by `{self.repository.way_back}`"
 
 
 def _digest(
@@ -569,13 +503,13 @@ def _digest(
 ) -> str:
     """What an index holds, at and below `paths` or all, whatever it knows of the files' times."""
     env = {"GIT_INDEX_FILE": str(index)} if index else None
-    listing = repository.git(*_PLAIN, "ls-files", "--stage", "-z", "--full-name", env=env)
+    listing = repository.git(*PLAIN, "ls-files", "--stage", "-z", "--full-name", env=env)
     if paths is not None:
         wanted = {change.path for change in paths}
 
         def counts(entry: bytes) -> bool:
             path = os.fsdecode(entry.partition(b"\t")[2])
-            return not wanted.isdisjoint((path, *_above(path)))
+            return not wanted.isdisjoint((path, *folders_above(path)))
 
         listing = b"\0".join(entry for entry in listing.split(b"\0") if counts(entry))
     return hashlib.sha256(listing).hexdigest()
@@ -596,10 +530,6 @@ def _link(source: Path, target: Path) -> None:
     except OSError:
         with target.open("xb") as file:
             file.write(source.read_bytes())
-
-
-def _is_same_file(one: Path, other: Path) -> bool:
-    return os.path.lexists(one) and os.path.samestat(one.lstat(), other.lstat())
 
 
 def _same(one: Path, other: Path) -> bool:

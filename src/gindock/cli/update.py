@@ -131,7 +131,7 @@ def command(
 
 
 def _abort(found: list[Path]) -> ExitCode:
-    from gindock import updating
+    from gindock import resuming
     from gindock.cli import many
 
     code = ExitCode.DONE
@@ -139,7 +139,7 @@ def _abort(found: list[Path]) -> ExitCode:
         where = f"{many.shown(project)}: " if len(found) > 1 else ""
         problem = None
         try:
-            undone = updating.abort(project)
+            undone = resuming.abort(project)
         except UserError as error:
             if len(found) == 1:
                 raise
@@ -197,6 +197,8 @@ def _in_a_word(done: Update) -> str:
     ]
     if done.commit:
         words.append(f"commit {done.commit}")
+    if done.finished:
+        words.append(f"the rest of what commit {done.finished} holds a part of; update again")
     if done.recovered:
         words.append("an interrupted update undone first")
     if done.not_run:
@@ -242,16 +244,24 @@ def _closing(done: Update) -> str:
         what += f", with conflicts in {count} file{'s' if count > 1 else ''}"
     if done.diff is not None:
         return f"{what}; nothing was written."
+    # That comes first, and alone.
+    again = " Then update again, to what you asked for." if done.finished else ""
     if done.commit:
-        return f"{what}, commit {done.commit}."
+        return f"{what}, commit {done.commit}.{again}"
     look = "Look at it with `git diff --staged` and commit"
     if count:
         look = "Resolve them, `git add` or `git rm` each file and commit"
-    return f"{what}. {look}, or go back with `{done.way_back}`."
+    return f"{what}. {look}, or go back with `{done.way_back}`.{again}"
 
 
 def _what_happened(done: Update) -> str:
     would = done.diff is not None
+    if done.finished:
+        verb = "Would finish" if would else "Finished"
+        return (
+            f"{verb} the update from {done.before} to {done.after}, which was interrupted, and of "
+            f"which commit {done.finished} holds a part"
+        )
     if done.switched:
         template = "gindock's own template" if done.template == source.URL else done.template
         verb = "Would switch" if would else "Switched"
