@@ -101,7 +101,8 @@ def test_a_filter_that_goes_is_not_in_force(odd: Filter, case: Case) -> None:
 
 
 def test_an_update_that_brings_a_filter_is_undone(odd: Filter, case: Case) -> None:
-    case.releases({"a.txt": TEXT, "b.txt": TEXT}, {**ATTRIBUTES, "a.txt": FIXED, "b.txt": TEXT})
+    old = {".gitattributes": "*.md text\n", "a.txt": TEXT, "b.txt": TEXT}
+    case.releases(old, {**ATTRIBUTES, "a.txt": FIXED, "b.txt": TEXT})
     configure(case, odd.clean, odd.smudge)
     case.edit({"a.txt": MINE})
     before = read(case.project), case.git("ls-files", "--stage")

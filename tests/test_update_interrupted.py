@@ -522,11 +522,33 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     run(["umount", folder], tmp_path)
 
 
+@pytest.mark.parametrize("mounted", ["project", "folder in it"])
+def test_another_file_system_is_written_to(mounted: str, disk: Path, tmp_path: Path) -> None:
+    case = Case("gindock", tmp_path, "")
+    files = ("a.txt", "disk/b.txt")
+    case.releases(dict.fromkeys(files, TEXT), dict.fromkeys(files, FIXED))
+    if mounted == "project":
+        case.git("worktree", "add", "-q", disk / "linked")
+        case.project = disk / "linked"
+    else:
+        run(["mount", "--bind", disk, case.project / "disk"], tmp_path)
+        case.git("checkout", "--", ".")
+    try:
+        before = read(case.project)
+        assert gindock("update", cwd=case.project).code == 0
+        assert {path: read(case.project)[path] for path in files} == dict.fromkeys(files, FIXED)
+        assert gindock("update", "--abort", cwd=case.project).code == 0
+        assert read(case.project) == before
+        assert case.git("status", "--porcelain", "--ignored") == ""
+    finally:
+        run(["umount", case.project / "disk"], tmp_path, ok=False)
+
+
 def test_a_full_disk_changes_nothing(
     prepared: Prepared, disk: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     ends: Counter[str] = Counter()
-    for spare in (0, 64, 256, 512, 768, 1024, 1152, 1280, 1408, 1536, 2048, 3072):
+    for spare in (0, 256, 512, 1024, 1536, 1792, 2048, 2304, 2432, 2560, 2816, 3072):
         run(["mount", "-o", "remount,size=64m", disk], tmp_path)
         project = prepared.copy(disk / "project")
         usage = shutil.disk_usage(disk)

@@ -32,7 +32,7 @@ class Attributes:
     ) -> None:
         self._repository = repository
         self._folder = folder
-        self._files = files
+        self.files = files
         self._env = env or {}
         self._made = False
 
@@ -66,7 +66,7 @@ class Attributes:
     ) -> bytes:
         """Run git as `Repository.git` does, with these attributes."""
         env = {**self._env, **(env or {})}
-        if not self._files:
+        if not self.files:
             return self._repository.git(*arguments, stdin=stdin, env=env, accept=accept)
         if not self._made:
             self._make()
@@ -86,9 +86,9 @@ class Attributes:
 
     def _make(self) -> None:
         self._folder.mkdir(parents=True)
-        above = {folder.as_posix() for path in self._files for folder in Path(path).parents}
+        above = {folder.as_posix() for path in self.files for folder in Path(path).parents}
         self._link("", above)
-        for path, (mode, identity) in self._files.items():
+        for path, (mode, identity) in self.files.items():
             file = self._folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             # Where there is no file, git would look into the index.
@@ -102,7 +102,7 @@ class Attributes:
         with os.scandir(self._repository.top / prefix) as entries:
             for entry in entries:
                 path = prefix + entry.name
-                if path in self._files or entry.name == ".git":
+                if path in self.files or entry.name == ".git":
                     continue
                 if path in above and entry.is_dir(follow_symlinks=False):
                     (self._folder / path).mkdir()

@@ -9,14 +9,16 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Container
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gindock.changes import ABSENT, RAW, Change, Conflict
 from gindock.errors import UserError
+from gindock.git import GitError
 from gindock.merging import YOURS, Merge, Merged
-from gindock.notes import Note
+from gindock.notes import Note, Notes
 from gindock.repository import Entry, Repository, Tree
 
 _NOTHING = ("0", "")
@@ -54,13 +56,29 @@ def half(repository: Repository, note: Note) -> Half | None:
         return None
     if len(done) == sum(c.differs for c in note.changes) and not note.conflicts:
         return None
-    paths = [change.path for change in done]
-    since = repository.git("rev-list", "--reverse", f"{note.head}..HEAD", "--", *paths[:500])
-    if not since:
+    if not _is_known(repository, note) and not missing(repository, note):
         return None
-    commit = since.decode().split()[0]
+    paths = [change.path for change in done]
+    since = b""
+    with suppress(GitError):
+        since = repository.git("rev-list", "--reverse", f"{note.head}..HEAD", "--", *paths[:500])
+    commit = since.decode().split()[0] if since else "HEAD"
     short = repository.git("rev-parse", "--short", commit).decode().strip()
     return Half(note, short)
+
+
+def missing(repository: Repository, note: Note) -> list[str]:
+    """The paths that HEAD has as they were before the update of `note`."""
+    head = repository.entries("HEAD")
+    return [c.path for c in note.changes if c.differs and holds(head, c.path, c.old)]
+
+
+def _is_known(repository: Repository, note: Note) -> bool:
+    """Whether git has what the update of `note` was going to write."""
+    wanted = [f"{note.head}^{{tree}}", note.tree or "0"]
+    asked = "".join(f"{name}\n" for name in wanted).encode()
+    found = repository.git("cat-file", "--batch-check", stdin=asked)
+    return found.count(b" tree ") == len(wanted)
 
 
 def holds(tree: Tree, path: str, entry: Entry) -> bool:
@@ -96,14 +114,13 @@ class Finish(Merge):
     def __init__(self, repository: Repository, scratch: Path, note: Note, *, lasting: bool) -> None:
         super().__init__(repository, scratch, lasting=lasting)
         self._note = note
-        wanted = [f"{note.head}^{{tree}}", note.tree or "0"]
-        asked = "".join(f"{name}\n" for name in wanted).encode()
-        found = repository.git("cat-file", "--batch-check", stdin=asked)
-        if found.count(b" tree ") != len(wanted):
+        if not _is_known(repository, note):
             raise UserError(
                 f"the update from {note.before} to {note.after} was interrupted and committed in "
                 "part, and what it was going to write is gone from git; take back the commit that "
-                "holds a part of it by `git revert`, and update again"
+                "holds a part of it by `git revert`, and update again, or mend these files, and "
+                f"remove {Notes(repository).file}:\n"
+                + "\n".join(f"  {path}" for path in missing(repository, note))
             )
 
     def merged(self) -> Merged | None:

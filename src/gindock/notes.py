@@ -68,7 +68,7 @@ class Notes:
         if repository.prefix:
             name = hashlib.sha256(os.fsencode(repository.prefix)).hexdigest()
             self.folder /= name[:16]
-        self._file = self.folder / "update.json"
+        self.file = self.folder / "update.json"
         self._next = self.folder / "update.next"
 
     @contextmanager
@@ -125,7 +125,7 @@ class Notes:
     def read(self) -> Note | None:
         """The note of the last update, if it is not committed yet."""
         try:
-            return Note.parse(json.loads(self._file.read_text(encoding="utf-8")))
+            return Note.parse(json.loads(self.file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
             return None
 
@@ -145,7 +145,7 @@ class Notes:
 
     def advance(self) -> None:
         """Let the note that was prepared be the present one."""
-        self._next.replace(self._file)
+        self._next.replace(self.file)
 
     def forget(self) -> None:
         """Remove the note, and what an update that was killed has left beside it."""

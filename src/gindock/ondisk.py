@@ -69,11 +69,19 @@ class OnDisk:
 
     def _stored(self, paths: list[str], attributes: Attributes) -> list[str]:
         """The ids of what git would store of the files `paths`."""
-        if not paths:
-            return []
-        names = b"".join(_quoted(path) + b"\n" for path in paths)
-        said = attributes.git(*PLAIN, "hash-object", "--stdin-paths", stdin=names)
-        return said.decode().split()
+        # By its name, git would find the file that has these attributes.
+        own = [path for path in paths if path in attributes.files]
+        names = b"".join(_quoted(path) + b"\n" for path in paths if path not in own)
+        found = {}
+        if names:
+            said = attributes.git(*PLAIN, "hash-object", "--stdin-paths", stdin=names)
+            others = (path for path in paths if path not in own)
+            found = dict(zip(others, said.decode().split(), strict=True))
+        for path in own:
+            ask = ("hash-object", "--stdin", f"--path={path}")
+            content = (self._repository.top / path).read_bytes()
+            found[path] = attributes.git(*PLAIN, *ask, stdin=content).decode().strip()
+        return [found[path] for path in paths]
 
     def _checked_out(self, path: str, identity: str, attributes: Attributes) -> bytes:
         """What git writes into the work tree at `path` of what it stores as `identity`."""
