@@ -125,16 +125,11 @@ class Merge:
             tree = self._changed_tree(tree, changes)
         # Of that, and not of what is stored anew for another filter, renames can be told.
         moved = self._moved(self._tree, tree)
-        converted, conflicts = self._converted(tree, conflicts, head, ours, theirs, labels)
-        listed = self._held(tree, converted)
-        if converted:
-            tree = self._changed_tree(tree, converted)
-        theirs |= {p: new for p, new in converted.items() if theirs.get(p) == listed[p]}
-        refiltered = {p for p in converted if ours.get(p) == listed[p] and p not in conflicts}
+        tree, conflicts, refiltered = self._converted(tree, conflicts, head, ours, theirs, labels)
         return Merged(
             base, ours, theirs, self._head, tree, self._changes(self._tree, tree, conflicts),
             conflicts, frozenset(declined), frozenset([record] if overruled else []), moved,
-            frozenset(refiltered),
+            refiltered,
         )  # fmt: skip
 
     def diff(self, merged: Merged, *, colour: bool) -> str:
@@ -298,10 +293,13 @@ class Merge:
         conflicts: dict[str, Conflict],
         head: Tree,
         ours: Tree,
-        theirs: Tree,
+        theirs: dict[str, Entry],
         labels: tuple[str, str],
-    ) -> tuple[dict[str, Entry], dict[str, Conflict]]:
-        """What of `tree` is stored otherwise by the attributes in it, and the conflicts left."""
+    ) -> tuple[str, dict[str, Conflict], frozenset[str]]:
+        """`tree` stored as the attributes in it ask for, `theirs` too, and the conflicts left.
+
+        Last, the files that are as they were but for that.
+        """
         conversion = Conversion(
             self._repository, self._git_dir.parent / "conversion", self.environment,
             self._changes(self._tree, tree, ()), (YOURS, *labels),
@@ -313,7 +311,12 @@ class Merge:
             for path, entry in listing.items()
             if path.startswith(self._repository.prefix) and path not in others
         }
-        return conversion.convert(files, conflicts, theirs)
+        changes, conflicts = conversion.convert(files, conflicts, theirs)
+        theirs |= {p: new for p, new in changes.items() if theirs.get(p) == files[p]}
+        if changes:
+            tree = self._changed_tree(tree, changes)
+        mine = {p for p in changes if ours.get(p) == files[p] and p not in conflicts}
+        return tree, conflicts, frozenset(mine)
 
     def _adapt_line_endings(self, ours: Tree, *renders: dict[str, Entry]) -> None:
         """Give the renders of a file CRLF where the user has committed it so throughout."""

@@ -404,14 +404,7 @@ class State(Notes):
             if staged != note.index:
                 self._check_staged(note, uncommitted)
             back = [c.path for c in pending if not c.is_new]
-            files = self.make_beside() / "old"
-            shutil.rmtree(files, ignore_errors=True)
-            old = self.folder / "index.old"
-            try:
-                self.repository.git(*PLAIN, "read-tree", "HEAD", env={"GIT_INDEX_FILE": str(old)})
-                check_out(back, files, old, before)
-            finally:
-                old.unlink(missing_ok=True)
+            files = self._check_out_head(back, before)
         with undisturbed():
             with suppress(FileNotFoundError):
                 if _same(self._index_lock, self.folder / "index"):
@@ -431,6 +424,18 @@ class State(Notes):
             # Also those that were made and not filled yet.
             placing.tidy([change.path for change in note.changes])
         return bool(pending) or _digest(self.repository) != staged
+
+    def _check_out_head(self, paths: Sequence[str], attributes: Attributes) -> Path:
+        """Check `paths` of HEAD out beside the work tree; returns the folder."""
+        files, index = self.make_beside() / "old", self.folder / "index.old"
+        shutil.rmtree(files, ignore_errors=True)
+        try:
+            env = {"GIT_INDEX_FILE": str(index)}
+            self.repository.git(*PLAIN, "read-tree", "HEAD", env=env)
+            check_out(paths, files, index, attributes)
+        finally:
+            index.unlink(missing_ok=True)
+        return files
 
     def _pending(
         self, note: Note, changes: Sequence[Change], before: Attributes, after: Attributes
