@@ -9,34 +9,8 @@ import subprocess
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
+from gindock import environments
 from gindock.errors import UserError
-
-# What ties a git process to a repository (`git rev-parse --local-env-vars`): git sets these
-# for hooks and remote helpers, and they would point ours at the wrong repository.
-REPOSITORY_VARIABLES = (
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_INTERNAL_SUPER_PREFIX",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-)
-
-
-# How the user's shell would have git read paths; ours are names, or have magic of their own.
-_PATHSPEC_VARIABLES = (
-    "GIT_LITERAL_PATHSPECS",
-    "GIT_GLOB_PATHSPECS",
-    "GIT_NOGLOB_PATHSPECS",
-    "GIT_ICASE_PATHSPECS",
-)
 
 _MISSING = "git is not installed; install it and run the command again"
 
@@ -51,17 +25,6 @@ def check_installed() -> None:
         raise GitError(_MISSING)
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment, free of another git's repository, with `extra` added."""
-    env = {k: v for k, v in _users_environment().items() if k not in _PATHSPEC_VARIABLES}
-    # No command that only looks may leave an `index.lock` behind when it is killed.
-    return {**env, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
-
-
-def _users_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}
-
-
 def git(
     *arguments: str | Path,
     folder: Path,
@@ -69,14 +32,32 @@ def git(
     env: Mapping[str, str] | None = None,
     accept: Container[int] = (0,),
 ) -> bytes:
-    """Run git in `folder` and return what it wrote on stdout; `accept` are exit codes of success.
+    """Run git in the user's `folder` and return what it wrote on stdout.
+
+    `accept` are exit codes of success.
 
     Raises:
         GitError: git is missing or failed.
         KeyboardInterrupt: Ctrl-C has reached git first.
 
     """
-    return _run(arguments, folder, environment(env), stdin, accept)
+    return _run(arguments, folder, environments.for_users_repository(env), stdin, accept)
+
+
+def own_git(
+    *arguments: str | Path,
+    folder: Path,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    accept: Container[int] = (0,),
+) -> bytes:
+    """Run git on a repository of gindock's own, as `git` does, without the user's settings."""
+    return _run(arguments, folder, environments.for_own_repository(env), stdin, accept)
+
+
+def fetching_git(*arguments: str | Path, folder: Path, stdin: bytes | None = None) -> bytes:
+    """Run git to fetch a template, or to read one that is not gindock's own, as `git` does."""
+    return _run(arguments, folder, environments.to_fetch(), stdin)
 
 
 def commit(message: str, *, folder: Path, env: Mapping[str, str] | None = None) -> None:
@@ -87,7 +68,7 @@ def commit(message: str, *, folder: Path, env: Mapping[str, str] | None = None) 
     # Git would otherwise make up an author from the machine's name.
     known = "false" if os.environ.get("EMAIL") else "true"
     arguments = ("-c", f"user.useConfigOnly={known}", "commit", "--quiet", "--message", message)
-    _run(arguments, folder, {**_users_environment(), **(env or {})})
+    _run(arguments, folder, {**environments.of_user(), **(env or {})})
 
 
 def _run(

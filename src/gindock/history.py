@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gindock.errors import UserError
-from gindock.git import git
+from gindock.git import own_git
 
 _PATHS = ("copier.yml", "template")
 _NO_RELEASE = "0.0.0"
@@ -113,7 +113,9 @@ def write_repository(checkout: Path, repository: Path, *, work_tree: bool = Fals
         raise UserError(f"{checkout} holds no release yet: every commit has version {_NO_RELEASE}")
     repository.mkdir(parents=True)
     # Whatever GIT_DEFAULT_HASH says: the commit ids are to be the same everywhere.
-    git("init", "--quiet", "--bare", "--template=", "--object-format=sha1", ".", folder=repository)
+    own_git(
+        "init", "--quiet", "--bare", "--template=", "--object-format=sha1", ".", folder=repository
+    )
     bare(repository, "symbolic-ref", "HEAD", "refs/heads/main")
     stream = b"".join(_fast_import(snapshots))
     bare(repository, "fast-import", "--quiet", "--date-format=raw", stdin=stream)
@@ -141,7 +143,7 @@ def write_bundle(checkout: Path, bundle: Path) -> None:
 
 def unpack_bundle(bundle: Path, repository: Path) -> None:
     """Make the bare `repository` that `bundle` was written from."""
-    git("clone", "--quiet", "--mirror", "--template=", bundle, repository, folder=bundle.parent)
+    own_git("clone", "--quiet", "--mirror", "--template=", bundle, repository, folder=bundle.parent)
     bare(repository, "config", "uploadpack.allowFilter", "true")
 
 
@@ -161,7 +163,7 @@ def bundle_head(bundle: Path) -> tuple[str, str]:
 def export(repository: Path, folder: Path) -> None:
     """Write the files of the newest release in `repository` into `folder`."""
     folder.mkdir(parents=True)
-    git(
+    own_git(
         f"--git-dir={repository.resolve()}",
         f"--work-tree={folder.resolve()}",
         "checkout",
@@ -176,12 +178,12 @@ def export(repository: Path, folder: Path) -> None:
 
 def bare(repository: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     """Run git on a bare repository; named, because of `safe.bareRepository=explicit`."""
-    return git(f"--git-dir={repository.absolute()}", *arguments, folder=repository, stdin=stdin)
+    return own_git(f"--git-dir={repository.absolute()}", *arguments, folder=repository, stdin=stdin)
 
 
 def _git(checkout: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     # A build may run as another user than the one who owns the checkout.
-    return git(
+    return own_git(
         "-c",
         f"safe.directory={checkout.resolve()}",
         "--no-replace-objects",

@@ -18,7 +18,7 @@ from gindock import answers
 from gindock.changes import ABSENT, RAW, Change, Conflict, files_below, index_info, parsed_changes
 from gindock.converting import Conversion
 from gindock.errors import UserError
-from gindock.git import GitError, git
+from gindock.git import GitError, own_git
 from gindock.repository import Entry, Repository, Tree, parsed_tree
 
 _NOTHING = ("0", "")
@@ -60,7 +60,7 @@ class Merge:
         self._indexes = 0
         init = ("init", "--quiet", "--bare", "--template=")
         object_format = f"--object-format={repository.object_format}"
-        git(*init, object_format, self._git_dir, folder=scratch, env=self._clean())
+        own_git(*init, object_format, self._git_dir, folder=scratch)
         store = {
             "GIT_OBJECT_DIRECTORY": str(repository.objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
@@ -380,7 +380,6 @@ class Merge:
             "-c", "merge.conflictStyle=diff3", "-c", f"merge.renames={str(renames).lower()}",
             "-c", f"merge.directoryRenames={str(renames).lower()}",
             "-c", "merge.renameLimit=7000", "-c", "diff.renameLimit=7000",
-            "-c", f"core.attributesFile={os.devnull}",
         )  # fmt: skip
         done = self._git(
             *options, "merge-tree", "--write-tree", "-z", "--messages", yours, template,
@@ -427,14 +426,14 @@ class Merge:
         where = [f"--git-dir={self._git_dir}"]
         if attributes:
             where.append(f"--work-tree={attributes}")
-        return git(
+        return own_git(
             *where, *arguments, folder=attributes or self._repository.top, stdin=stdin,
-            accept=accept, env={**self._clean(), **self.environment, **(env or {})},
+            accept=accept, env={**self._who(), **self.environment, **(env or {})},
         )  # fmt: skip
 
     @staticmethod
-    def _clean() -> dict[str, str]:
-        who = {
+    def _who() -> dict[str, str]:
+        return {
             f"GIT_{role}_{what}": value
             for role in ("AUTHOR", "COMMITTER")
             for what, value in (
@@ -443,7 +442,6 @@ class Merge:
                 ("DATE", "@0 +0000"),
             )
         }
-        return {**who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 
 
 def _without_other_projects(head: Tree, prefix: str, rendered: Container[str]) -> Tree:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gindock import source
 from gindock.errors import BadInputError, RefusedAnswerError, UserError
 
 _REFUSED = re.compile(
@@ -34,7 +35,11 @@ def of_git(stderr: str | bytes, exit_code: object, *, own: bool) -> UserError:
     if ours:
         return UserError(ours.removeprefix("gindock: "))
     said = words or " ".join(lines[-1:]) or f"exit code {exit_code}"
-    hint = "try again" if own else "check its address, in a project _src_path in its answers file"
+    hint = (
+        f"try again, or remove {source.cache_folder()}, which is made anew"
+        if own
+        else "check its address, in a project _src_path in its answers file"
+    )
     return UserError(f"git could not fetch the template ({said}); {hint}")
 
 

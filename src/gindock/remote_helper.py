@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 
-from gindock import git, source
+from gindock import environments, source
 from gindock.errors import UserError
 
 
@@ -36,7 +36,7 @@ def _serve() -> int:
             # A child and not exec(): on Windows, exec() returns to git at once.
             return subprocess.run(
                 ["git", "-c", f"safe.directory={repository}", "upload-pack", str(repository)],
-                env=git.environment(),
+                env=environments.for_own_repository(),
                 check=False,
             ).returncode
         elif command.startswith("connect "):

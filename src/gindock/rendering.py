@@ -33,7 +33,7 @@ from copier.errors import (
 from jinja2 import TemplateError
 from plumbum import ProcessExecutionError, local
 
-from gindock import answers, declared, refusals, source
+from gindock import answers, declared, environments, refusals, source
 from gindock.around_copier import nobody_to_ask, take_mirrors
 from gindock.elsewhere import Away
 from gindock.errors import BadInputError, UserError
@@ -63,6 +63,7 @@ def render(
         KeyboardInterrupt: the user left a question with Ctrl-C.
 
     """
+    source.check_readable(template.url)
     settings = _settings()
     declares = _declares(template, settings)
 
@@ -142,6 +143,7 @@ def rerender(
         KeyboardInterrupt: the user left a question with Ctrl-C.
 
     """
+    source.check_readable(template.url)
     file = away.folder / answers_file
     settings = _settings()
     declares = _declares(template, settings)
@@ -261,12 +263,14 @@ def _copier(*, own: bool = True) -> Iterator[None]:
     take_mirrors()
     with (
         warnings.catch_warnings(),
-        # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
-        local.env(
-            PATH=os.pathsep.join([*_helper_folders(), os.environ.get("PATH", os.defpath)]),
-            **_line_endings_as_they_are(),
-        ),
+        local.env(),
     ):
+        # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
+        local.env.clear()
+        local.env.update(environments.for_own_repository() if own else environments.to_fetch())
+        local.env["PATH"] = os.pathsep.join(
+            [*_helper_folders(), os.environ.get("PATH", os.defpath)]
+        )
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", DirtyLocalWarning)
         try:
@@ -303,16 +307,6 @@ def _copier(*, own: bool = True) -> Iterator[None]:
             raise UserError(
                 f"an expression of the template, or of Copier's settings file, failed: {error}"
             ) from error
-
-
-def _line_endings_as_they_are() -> dict[str, str]:
-    """The environment in which git checks a template out with the line endings that it has."""
-    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    settings = {"core.autocrlf": "false", "core.eol": "lf", "core.safecrlf": "false"}
-    added = {"GIT_CONFIG_COUNT": str(count + len(settings))}
-    for number, (key, value) in enumerate(settings.items(), count):
-        added |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return added
 
 
 def _helper_folders() -> list[str]:

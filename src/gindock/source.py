@@ -17,7 +17,8 @@ import platformdirs
 
 from gindock import history
 from gindock.errors import BadInputError, UserError
-from gindock.git import GitError, git
+from gindock.git import GitError, fetching_git, own_git
+from gindock.repository import Repository
 
 #: What a rendered project records as its source; git hands it to `git-remote-gindock`.
 URL = "git+gindock::template"
@@ -135,37 +136,66 @@ class Opened:
 
     folder: Path
     bare: bool
+    own: bool
+    """It is gindock's."""
 
     def read(self, version: str, name: str) -> str | None:
-        """The file `name` of a version; None where there is no such file or version."""
-        content = self._git("show", f"{version}:{name}")
-        return None if content is None else content.decode(errors="replace")
+        """The file `name` of a version; None where there is no such file or version.
+
+        Raises:
+            GitError: git cannot tell, or cannot fetch the file.
+
+        """
+        commit = self.commit(version)
+        if commit is None:
+            return None
+        listing = self._git("ls-tree", "-z", "--full-tree", commit, "--", name)
+        if not listing:
+            return None
+        return self._git("cat-file", "blob", listing.split()[2].decode()).decode(errors="replace")
 
     def names(self, version: str) -> list[str] | None:
-        """The paths of a version's files; None where there is no such version."""
-        listing = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", version)
-        return None if listing is None else os.fsdecode(listing).split("\0")[:-1]
+        """The paths of a version's files; None and errors as for `read`."""
+        commit = self.commit(version)
+        if commit is None:
+            return None
+        listing = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)
+        return os.fsdecode(listing).split("\0")[:-1]
 
     def questions(self, version: str) -> str | None:
-        """The file with the questions of a version; None as `read`."""
+        """The file with the questions of a version; None as `read`, and raises as it does."""
         return self.read(version, "copier.yml") or self.read(version, "copier.yaml")
 
     def commit(self, version: str) -> str | None:
-        """The id of the commit that a version names, if there is one."""
-        found = self._git("rev-parse", "--verify", "--quiet", f"{version}^{{commit}}")
-        return None if found is None else found.decode().strip()
+        """The id of the commit that a version names, if there is one; raises as `read`."""
+        if "\n" in version:
+            return None
+        asked = f"{version}^{{commit}}\n".encode()
+        said = self._git("cat-file", "--batch-check=%(objectname)", stdin=asked).decode().strip()
+        # Git repeats what it does not know.
+        return said if re.fullmatch(r"[0-9a-f]{40,64}", said) else None
 
     def has_tag(self, name: str) -> bool:
-        """Whether there is such a tag."""
+        """Whether there is such a tag; raises as `read`."""
         return self.commit(f"refs/tags/{name}") is not None
 
-    def _git(self, *arguments: str) -> bytes | None:
-        try:
-            if self.bare:
-                return history.bare(self.folder, *arguments)
-            return git(*arguments, folder=self.folder)
-        except GitError:
-            return None
+    def _git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
+        # Named, because of `safe.bareRepository=explicit`.
+        where = [f"--git-dir={self.folder.absolute()}"] if self.bare else []
+        run = own_git if self.own else fetching_git
+        return run(*where, *arguments, folder=self.folder, stdin=stdin)
+
+
+def check_readable(url: str) -> None:
+    """Refuse a repository that git cannot read; Copier takes it for a folder without versions.
+
+    Raises:
+        GitError: it is broken, or another user owns it.
+
+    """
+    folder = Path(url).expanduser()
+    if os.path.lexists(folder / ".git"):
+        Repository.find(folder)
 
 
 @contextmanager
@@ -174,7 +204,7 @@ def opened(url: str) -> Iterator[Opened]:
     where = repository() if url == URL else Path(_address(url))
     if not where.is_dir():
         where = Path(_cloned(url).name, "template.git")
-    yield Opened(where, bare=not (where / ".git").exists())
+    yield Opened(where, bare=not (where / ".git").exists(), own=url == URL)
 
 
 @functools.cache
@@ -194,7 +224,7 @@ def _address(url: str) -> str:
 
 def _remote(*arguments: str, url: str) -> bytes:
     try:
-        return git(*arguments, folder=Path.cwd())
+        return fetching_git(*arguments, folder=Path.cwd())
     except GitError as error:
         words = next(
             (each for each in str(error).splitlines() if re.search("fatal:|error:", each)),
@@ -223,12 +253,15 @@ def is_development(tag: str) -> bool:
 
 
 def known(tag: str) -> bool:
-    """Whether the template's history holds the version `tag`; raises as `embedded` does."""
+    """Whether the template's history holds the version `tag`; raises as `repository` does."""
+    kept = repository()
     try:
-        history.bare(repository(), "rev-parse", "--verify", "--quiet", f"refs/tags/{tag}")
-    except GitError:
-        return False
-    return True
+        return Opened(kept, bare=True, own=True).has_tag(tag)
+    except GitError as error:
+        raise UserError(
+            f"the template's history in the cache is broken ({error}); remove {kept}, which is "
+            "made anew"
+        ) from error
 
 
 def cache_folder() -> Path:

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from gindock import answers, source
 from gindock.elsewhere import Away
 from gindock.errors import BadInputError, ExitCode, UserError
-from gindock.git import check_installed, git
+from gindock.git import check_installed, git, own_git
 from gindock.merging import YOURS
 from gindock.repository import Repository
 from gindock.source import Source
@@ -35,10 +35,10 @@ Listing = Mapping[str, tuple[str, str]]
 
 _ABSENT = ("000000", "")
 _UNCOMMITTED = "uncommitted changes"
-#: Settings of the user's that are not for a render.
+#: Settings of the user's that are not for a render. Filters are: so is what their project stores.
 _PLAIN = (
     "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}",
-    "-c", "core.safecrlf=false",
+    "-c", "core.safecrlf=false", "-c", "core.sparseCheckout=false", "-c", "core.splitIndex=false",
 )  # fmt: skip
 
 _Read = TypeVar("_Read")
@@ -156,7 +156,7 @@ def _holds_markers(file: Path) -> bool:
     """Whether a conflict of an update was left in `file`."""
     try:
         return re.search(rf"(?m)^<{{7,}} {YOURS}\r?$".encode(), file.read_bytes()) is not None
-    except OSError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return False
 
 
@@ -319,7 +319,7 @@ class _Origin:
 
         def make() -> dict[str, Any]:
             away = self._rendered()
-            listed = _entries(git("ls-files", "--stage", "-z", folder=away.folder))
+            listed = _entries(own_git("ls-files", "--stage", "-z", folder=away.folder))
             files = {path: about.split()[:2] for about, path in listed}
             files.pop(self.answers_file.as_posix(), None)
             return {"files": files, **self._said(self.template, away)}
@@ -351,7 +351,7 @@ class _Origin:
             return ""
         patch = git(
             *(f"--git-dir={self._rendered().folder / '.git'}", f"--work-tree={self.project}"),
-            *("-c", "core.safecrlf=false", "diff", "--no-ext-diff", "--no-renames"),
+            *(*_PLAIN, "diff", "--no-ext-diff", "--no-renames"),
             *("--src-prefix=a/", "--dst-prefix=b/", f"--color={'always' if colour else 'never'}"),
             *("--", *paths),
             folder=self.project,
@@ -365,7 +365,7 @@ class _Origin:
         if not away.folder.exists():
             away = self._render(self.template, "pristine")
             init = ("init", "--quiet", "--template=", f"--object-format={self.object_format}")
-            git(*init, ".", folder=away.folder)
+            own_git(*init, ".", folder=away.folder)
             git(*_PLAIN, "add", "--all", "--force", "--", ".", folder=away.folder)
         return away
 
