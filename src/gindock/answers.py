@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,15 @@ def origin(project: Path) -> tuple[str, str, dict[str, Any]]:
     Raises:
         BadInputError: the folder holds no rendered project.
         UserError: its answers file is broken.
+        OSError: the folder cannot be read.
 
     """
     if not project.is_dir():
         raise BadInputError(f"there is no folder {project}")
     content = recorded(project)
+    if not content:
+        with suppress(FileNotFoundError):
+            (project / _USUAL).stat()  # Where that is refused, there may be one.
     url, version = content.get("_src_path"), content.get("_commit")
     if not url or not version:
         raise BadInputError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,6 +19,10 @@ _MISSING = "git is not installed; install it and run the command again"
 
 class GitError(UserError):
     """A git command that failed, with git's own words."""
+
+
+class ForeignRepositoryError(GitError):
+    """A repository that git does not look into, since another user owns it."""
 
 
 def check_installed() -> None:
@@ -94,15 +100,22 @@ def _run(
     if done.returncode == -signal.SIGINT:
         raise KeyboardInterrupt
     if done.returncode not in accept:
-        words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-        name = next(str(a) for a in arguments if not str(a).startswith("-") and "=" not in str(a))
-        raise GitError(f"git {name} failed: {words}")
+        raise _failure(arguments, done)
     return done.stdout
 
 
-def line(*arguments: str | Path, folder: Path) -> str | None:
-    """The one line that a git command prints, or None where it fails or prints nothing."""
-    try:
-        return os.fsdecode(git(*arguments, folder=folder)).rstrip("\n") or None
-    except GitError:
-        return None
+def _failure(arguments: Sequence[str | Path], done: subprocess.CompletedProcess[bytes]) -> GitError:
+    words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+    if refused := re.search(r"detected dubious ownership in repository at '(.*)'", words):
+        trust = shlex.join(["git", "config", "--global", "--add", "safe.directory", refused[1]])
+        return ForeignRepositoryError(
+            f"git does not look into {refused[1]}, which another user owns; "
+            f"work as that user, or trust it by `{trust}`"
+        )
+    name = next(str(a) for a in arguments if not str(a).startswith("-") and "=" not in str(a))
+    return GitError(f"git {name} failed: {words}")
+
+
+def line(*arguments: str | Path, folder: Path, accept: Container[int] = (0,)) -> str | None:
+    """The one line that a git command prints, or None where it prints nothing; raises as `git`."""
+    return os.fsdecode(git(*arguments, folder=folder, accept=accept)).rstrip("\n") or None

@@ -91,12 +91,14 @@ class Notes:
             yield
         finally:
             with undisturbed():
-                self.clear()
-                note = self.read()
-                if note is not None and note.phase in ("rendering", "merging"):
-                    self.forget()
-                if descriptor is not None:
-                    os.close(descriptor)
+                try:
+                    self.clear()
+                    note = self.read()
+                    if note is not None and note.phase in ("rendering", "merging"):
+                        self.forget()
+                finally:
+                    if descriptor is not None:
+                        os.close(descriptor)
 
     @property
     def scratch(self) -> Path:
@@ -123,11 +125,22 @@ class Notes:
             shutil.rmtree(folder, ignore_errors=True)
 
     def read(self) -> Note | None:
-        """The note of the last update, if it is not committed yet."""
+        """The note of the last update, if it is not committed yet.
+
+        Raises:
+            UserError: there is one that cannot be read, so that nothing may be done or undone.
+
+        """
         try:
             return Note.parse(json.loads(self.file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+            raise UserError(
+                f"{self.file}, which notes the last update of {self._repository.project}, cannot "
+                f"be read ({error}); see by `git status` what that update has left, commit or "
+                "restore it, and remove the note"
+            ) from error
 
     def write(self, note: Note) -> None:
         """Note `note`, whole or not at all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from gindock import declared
 from gindock.errors import BadInputError
 from gindock.git import GitError, check_installed, commit, git, line
 from gindock.questions import Questions
+from gindock.repository import Repository
 from gindock.source import Source
 from gindock.staging import PREFIX as STAGING_PREFIX
 from gindock.staging import Staging, check_free, is_fresh_repository, nearest_folder, staging
@@ -176,15 +178,15 @@ class Draft:
         destination, files, command = self.destination, self.files, self.command
         self._staging.destination = destination
         commit = warning = None
-        fresh = is_fresh_repository(destination)
-        around = _inside_work_tree(destination)
+        fresh = self.request.with_git and is_fresh_repository(destination)
+        around = self.request.with_git and _repository(destination, self.request) is not None
         if self.request.with_git and not around:
             git("init", "--quiet", "--initial-branch=main", ".", folder=self._project)
             commit, warning = _commit(self._project, self.version)
         self._staging.place(self._project)
-        if self.request.with_git and fresh:
+        if fresh:
             commit, warning = _commit(destination, self.version)
-        elif self.request.with_git and around:
+        elif around:
             warning = (
                 "a git repository is around it, so nothing was committed; CI runs only from the "
                 "root of a repository"
@@ -301,15 +303,17 @@ def draft(request: Request) -> Iterator[Draft]:
 
     Raises:
         BadInputError: the destination is not free, or an answer is refused.
-        UserError: the template cannot be had.
+        UserError: the template cannot be had, or a repository around cannot be read.
 
     """
     check_installed()
     directory = request.directory
     if directory is None and "service_name" in request.given:
         directory = _directory_named(request.given["service_name"])
-    with staging(directory or Path.cwd() / "service", elsewhere=request.preview) as folder:
-        yield Draft(request, folder, _known(directory, request))
+    destination = directory or Path.cwd() / "service"
+    known = _known(destination, request)
+    with staging(destination, elsewhere=request.preview) as folder:
+        yield Draft(request, folder, known)
 
 
 def missing_answers(request: Request, answers: Mapping[str, Any]) -> list[str]:
@@ -351,22 +355,35 @@ def _directory_named(name: object) -> Path:
     return Path.cwd() / str(name)
 
 
-def _known(directory: Path | None, request: Request) -> dict[str, Any]:
-    """What the surroundings of `directory` tell that the template can use."""
-    if request.questions is None:
+def _known(destination: Path, request: Request) -> dict[str, Any]:
+    """What the surroundings of `destination` tell that the template can use."""
+    repository = _repository(destination, request)
+    if request.questions is None or repository is None:
         return {}
-    folder = nearest_folder(directory or Path.cwd())
-    remote = line("remote", "get-url", "origin", folder=folder)
+    # Without such a remote, git exits with 2.
+    remote = line("remote", "get-url", "origin", folder=repository.project, accept=(0, 2))
     if not remote or not (module := module_path_of(remote)):
         return {}
-    above = line("rev-parse", "--show-prefix", folder=folder) or ""
-    below = (directory or Path.cwd() / "service").relative_to(folder)
-    module = "/".join([module, *Path(above).parts, *below.parts])
+    below = destination.relative_to(repository.project)
+    module = "/".join([module, *Path(repository.prefix).parts, *below.parts])
     return {"remote_module_path": module} if _MODULE_PATH.fullmatch(module) else {}
 
 
-def _inside_work_tree(destination: Path) -> bool:
-    return line("rev-parse", "--is-inside-work-tree", folder=nearest_folder(destination)) == "true"
+def _repository(destination: Path, request: Request) -> Repository | None:
+    """The repository that `destination` is to lie in, if there is one.
+
+    Raises:
+        GitError: git cannot read it, and `request` does not do without git.
+
+    """
+    try:
+        return Repository.find(nearest_folder(destination))
+    except GitError as error:
+        if not request.with_git:
+            return None
+        if os.path.lexists(destination / ".git"):
+            raise GitError(f"{error}, or choose another directory") from error
+        raise GitError(f"{error}, choose another directory, or add --no-git") from error
 
 
 def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
@@ -380,7 +397,8 @@ def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
     try:
         commit(message, folder=project)
     except GitError as error:
-        if line("config", "user.email", folder=project) is None:
+        # What is not set, git says by exiting with 1.
+        if line("config", "user.email", folder=project, accept=(0, 1)) is None:
             return None, (
                 "git does not know you, so everything is staged and nothing committed; run `git "
                 "config --global user.name NAME`, `git config --global user.email ADDRESS` and "

@@ -50,7 +50,8 @@ class Repository:
         """The repository of `project`, whatever state it is in; None where it is in none.
 
         Raises:
-            GitError: git does not want to say, for example because another user owns it.
+            ForeignRepositoryError: another user owns it, and git does not look into it.
+            GitError: it is broken, or git cannot tell.
 
         """
         asked = (
@@ -60,11 +61,17 @@ class Repository:
         try:
             said = git("rev-parse", "--path-format=absolute", *asked, folder=project)
         except GitError as error:
-            if "not a git repository" in str(error) or "must be run in a work tree" in str(error):
+            if "must be run in a work tree" in str(error):
                 return None
+            if "not a git repository (or any " in str(error):
+                _refuse_broken(project, None)
+                return None
+            if "not a git repository: " in str(error) or "invalid gitfile" in str(error):
+                raise _broken(f"the git repository of {project}", str(error)) from error
             raise
         object_format, prefix, *places = os.fsdecode(said).split("\n")
         top, git_dir, objects, index = map(Path, places[:4])
+        _refuse_broken(project, top)
         return cls(project, top, prefix, git_dir, objects, index, object_format)
 
     @classmethod
@@ -72,7 +79,7 @@ class Repository:
         """The repository of `project`, fit for an update.
 
         Raises:
-            UserError: there is none, it has no commit, or git is too old.
+            UserError: there is none, it has no commit or is broken, or git is too old.
 
         """
         version = line("version", folder=project) or ""
@@ -83,9 +90,24 @@ class Repository:
             raise UserError(
                 f"{project} is not in git, which an update needs; run `git init` and commit first"
             )
-        if line("rev-parse", "--verify", "--quiet", "HEAD^{commit}", folder=project) is None:
+        if not found.has_commit():
             raise UserError(f"{project} has no commit yet, which an update needs; commit it first")
         return found
+
+    def has_commit(self) -> bool:
+        """Whether there is a commit on the current branch.
+
+        Raises:
+            GitError: it is broken, or git cannot tell.
+
+        """
+        try:
+            self.git("-c", "log.showSignature=false", "log", "--max-count=1", "--format=%H")
+        except GitError as error:
+            if "does not have any commits yet" in str(error):
+                return False
+            raise _broken(f"the git repository {self.top}", str(error)) from error
+        return True
 
     @property
     def way_back(self) -> str:
@@ -142,6 +164,30 @@ class Repository:
                 f"{self.project} has uncommitted changes; commit or stash them first, or, if "
                 "they are those of an update, go back with `gindock update --abort`"
             )
+
+
+def _refuse_broken(project: Path, top: Path | None) -> None:
+    """Refuse a `.git` that git passes over on its way up from `project` to `top`, or to the end.
+
+    Of an empty one nothing is lost.
+    """
+    ceilings = os.environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
+    place = Path(os.path.realpath(project))
+    device = place.stat().st_dev
+    for folder in (place, *place.parents):
+        if (
+            (top is not None and folder.samefile(top))
+            or folder.stat().st_dev != device
+            or (folder != place and str(folder) in ceilings)
+        ):
+            return
+        git_dir = folder / ".git"
+        if git_dir.is_dir() and any(git_dir.iterdir()):
+            raise _broken(str(git_dir), "git takes it for no repository")
+
+
+def _broken(what: str, reason: str) -> GitError:
+    return GitError(f"{what} is broken ({reason}); mend it, or move it away")
 
 
 def parsed_tree(listing: bytes) -> dict[str, Entry]:

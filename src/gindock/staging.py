@@ -21,6 +21,7 @@ from gindock.elsewhere import Away
 from gindock.errors import BadInputError, UserError
 from gindock.git import line
 from gindock.guard import lock_folder, undisturbed
+from gindock.repository import Repository
 
 #: How the names of staging folders begin.
 PREFIX = ".gindock-staging-"
@@ -122,6 +123,7 @@ def check_free(destination: Path) -> None:
 
     Raises:
         BadInputError: it is a file, a non-empty folder, or no place for a folder.
+        GitError: it holds a repository that git cannot read.
 
     """
     if destination.is_symlink() and not destination.exists():
@@ -135,9 +137,11 @@ def check_free(destination: Path) -> None:
     if held == [".git"] and is_fresh_repository(destination):
         return
     if held == [".git"]:
-        raise BadInputError(
-            f"{destination} holds a git repository with commits; choose an empty directory"
-        )
+        found = Repository.find(destination)
+        what = "a .git that is no repository" if found is None or found.prefix else (
+            "a git repository with commits"
+        )  # fmt: skip
+        raise BadInputError(f"{destination} holds {what}; choose an empty directory")
     if held:
         more = f" and {len(held) - 1} more" if len(held) > 1 else ""
         raise BadInputError(
@@ -147,11 +151,19 @@ def check_free(destination: Path) -> None:
 
 
 def is_fresh_repository(folder: Path) -> bool:
-    """Whether `folder` is the root of a git repository without a commit and with nothing staged."""
+    """Whether `folder` is the root of a git repository without a commit and with nothing staged.
+
+    Raises:
+        GitError: git cannot tell.
+
+    """
+    if not os.path.lexists(folder / ".git"):
+        return False
+    found = Repository.find(folder)
     return (
-        (folder / ".git").exists()
-        and line("rev-parse", "--is-inside-work-tree", folder=folder) == "true"
-        and line("rev-parse", "--show-prefix", folder=folder) is None
+        found is not None
+        and not found.prefix
+        and not found.has_commit()
         and line("rev-list", "--all", "--max-count=1", folder=folder) is None
         and line("ls-files", folder=folder) is None
     )
