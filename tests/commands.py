@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -104,6 +105,19 @@ class Terminal:
         # A prompt that is drawn listens; a screen at rest is drawn.
         self._settle()
         self._child.send(keys)
+
+    def type_ahead(self, keys: str) -> None:
+        """Type `keys` at this very moment, whatever the command is doing."""
+        # Stopped meanwhile, so that it cannot have come to a question when they arrive.
+        pid = int(self._child.pid or 0)
+        os.kill(pid, signal.SIGSTOP)
+        self._child.send(keys)
+        os.kill(pid, signal.SIGCONT)
+
+    def at_rest(self) -> str:
+        """What is to be seen when nothing is printed any more."""
+        self._settle()
+        return self.screen
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""

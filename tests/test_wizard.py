@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,3 +204,64 @@ def test_without_a_directory_the_service_names_it(tmp_path: Path) -> None:
         wizard.answer(REVIEW)
         assert wizard.exit_code() == 0
     assert answers(tmp_path / "orders")["service_name"] == "orders"
+
+
+def eventually_there(folder: Path, pattern: str) -> None:
+    """Wait until `folder` has something that `pattern` matches."""
+    deadline = time.monotonic() + 120
+    while not any(folder.glob(pattern)):
+        assert time.monotonic() < deadline, f"{pattern} never came"
+        time.sleep(0.005)
+
+
+def test_keys_typed_while_it_renders_do_not_answer_the_review(
+    wizard: Terminal, tmp_path: Path
+) -> None:
+    straight_through(wizard)
+    # The first file of the first render: its questions are over, the review is yet to come.
+    eventually_there(tmp_path, ".gindock-staging-*/project/1/myservice/*")
+    wizard.type_ahead(ENTER * 5)
+    wizard.wait_for(REVIEW)
+    wizard.at_rest()
+    assert not (tmp_path / "myservice").exists(), "created, and nobody looked at it"
+    wizard.answer(REVIEW)
+    assert wizard.exit_code() == 0
+    assert (tmp_path / "myservice" / "go.mod").is_file()
+
+
+def test_keys_typed_before_the_first_question_do_not_answer_it(
+    wizard: Terminal, tmp_path: Path
+) -> None:
+    eventually_there(tmp_path, ".gindock-staging-*")
+    wizard.type_ahead(ENTER * 3)
+    wizard.wait_for(QUESTIONS[0])
+    assert QUESTIONS[1] not in wizard.at_rest()
+    # Nor do those that come together with the answer to another.
+    wizard.answer(QUESTIONS[0], ENTER * 3)
+    wizard.wait_for(QUESTIONS[1])
+    assert QUESTIONS[2] not in wizard.at_rest()
+    wizard.interrupt()
+    assert wizard.exit_code() == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_it_renders_leaves_nothing_behind(wizard: Terminal, tmp_path: Path) -> None:
+    straight_through(wizard)
+    eventually_there(tmp_path, ".gindock-staging-*/project/1/myservice/*")
+    wizard.type_ahead(ENTER * 5 + "\x03")
+    assert wizard.exit_code() == 130
+    assert "Traceback" not in wizard.screen
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pasted_answer_stays_one_answer(wizard: Terminal) -> None:
+    wizard.answer(QUESTIONS[0], "\x15\x1b[200~Sells books,\rand more\x1b[201~")
+    assert QUESTIONS[1] not in wizard.at_rest()
+
+
+def test_a_dumb_terminal_is_asked_too(tmp_path: Path) -> None:
+    with Terminal("new", "myservice", cwd=tmp_path, env={"TERM": "dumb"}) as wizard:
+        straight_through(wizard)
+        wizard.answer(REVIEW)
+        assert wizard.exit_code() == 0
+    assert (tmp_path / "myservice" / "go.mod").is_file()

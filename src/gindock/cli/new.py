@@ -7,6 +7,7 @@ import inspect
 import os
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,7 +128,7 @@ def _new(
     )
     if not interactive and directory is None and "service_name" not in given:
         raise BadInputError("name the DIRECTORY to create, e.g. `gindock new myservice --defaults`")
-    with project.draft(request) as draft:
+    with _questions_heard(interactive), project.draft(request) as draft:
         if not (interactive or defaults) and (
             missing := project.missing_answers(request, draft.answers)
         ):
@@ -153,6 +154,15 @@ def _new(
     if not quiet:
         _report(created, own=own)
     note_not_run(created.not_run)
+
+
+def _questions_heard(interactive: bool) -> AbstractContextManager[None]:
+    if not interactive:
+        return nullcontext()
+    # Late: it imports prompt_toolkit, which only questions need.
+    from gindock.cli import keyboard
+
+    return keyboard.attentive()
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from gindock.errors import BadInputError, ExitCode, UserError
 
 if TYPE_CHECKING:
     from gindock.projects import Outcome
-    from gindock.updating import Update
+    from gindock.updating import Request, Update
 
 _WORDS = {
     "conflict": ("conflict", "red"),
@@ -120,7 +120,7 @@ def command(
         with unread_is_no_failure():
             _report_all(outcomes, code, as_json)
         raise typer.Exit(code)
-    done = updating.update(request)
+    done = _updated(request)
     with unread_is_no_failure():
         if as_json:
             print_json(done.as_dict())
@@ -128,6 +128,18 @@ def command(
             _report(done)
             note_not_run(done.not_run)
     raise typer.Exit(done.exit_code)
+
+
+def _updated(request: Request) -> Update:
+    from gindock import updating
+
+    if request.defaults:
+        return updating.update(request)
+    # Late: it imports prompt_toolkit, which only questions need.
+    from gindock.cli import keyboard
+
+    with keyboard.attentive():
+        return updating.update(request)
 
 
 def _abort(found: list[Path]) -> ExitCode:
