@@ -1,6 +1,7 @@
 """gindock's commands against plain Copier's, alternating in one run.
 
-The work tree is built and installed as the next release, into an environment of its own.
+The work tree is built and installed as the next release, into an environment of its own; in the
+quick form, the one that this runs in does.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from bench import table
 
 sys.path.insert(0, str(table.ROOT / "tests"))
 
-import releases
+import releases as releases
 
-RUNS = 21
+RUNS, WARM_UPS = table.few((21, 1), (1, 0))
 HEADER = ["Command", "seconds", "against", "seconds", "ratio", "goal", ""]
 
 
@@ -47,7 +48,8 @@ def main() -> None:
 @contextmanager
 def environment() -> Iterator[tuple[Path, dict[str, str]]]:
     """A folder, and an environment with the work tree's commands and with caches in that folder."""
-    scripts = releases.installed(releases.NEXT)
+    usual = table.few(usual=True, quick=False)
+    scripts = releases.installed(releases.NEXT) if usual else Path(sys.executable).parent
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "settings.yml").write_text("{}\n")
@@ -78,9 +80,10 @@ def compare(
 
     `prepare` runs before each of them, and does not count.
     """
-    pairs = [(timed(ours, env, prepare), timed(theirs, env, prepare)) for _ in range(runs + 1)]
+    turns = range(WARM_UPS + runs)
+    pairs = [(timed(ours, env, prepare), timed(theirs, env, prepare)) for _ in turns]
     against = " ".join(theirs[:2]) if len(theirs) > 2 else " ".join(theirs)
-    return row(name, f"`{against}`", goal, pairs[1:])
+    return row(name, f"`{against}`", goal, pairs[WARM_UPS:])
 
 
 def row(name: str, against: str, goal: float, pairs: list[tuple[float, float]]) -> list[str]:

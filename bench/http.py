@@ -22,7 +22,7 @@ from bench import servers, table
 from bench.servers import DEFAULT, NEW, SERVICE, Binaries, Server
 
 CONNECTIONS = 64
-ROUNDS, SECONDS = 11, 3
+ROUNDS, SECONDS = table.few((11, 3), (2, 1))
 QUICK_ROUNDS, QUICK_SECONDS = 7, 1
 #: A part of every access-log line, the service's (which has the route) and gin's (the path).
 LINE = "/v1/greetings/"

@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 from bench import servers, table
+from bench.servers import build_flags
 
-RUNS = 9
+RUNS, TIME = table.few((9, "200ms"), (1, "1ms"))
 BENCHMARK = re.compile(
     r"^BenchmarkChain/\d+/(\S+)\s+\d+\s+([\d.]+) ns/op\s+(\d+) B/op\s+(\d+) allocs/op$",
     re.MULTILINE,
@@ -26,8 +27,8 @@ def main() -> None:
         package = servers.render(source) / "internal" / "chain"
         package.mkdir()
         shutil.copy(servers.HERE / "chain_test.go", package)
-        servers.go(source, "test", *servers.flags(source), "-c", "-o", str(binary), str(package))
-        options = ["-test.run=^$", "-test.bench=.", "-test.cpu=1", "-test.benchtime=200ms"]
+        servers.go(source, "test", *build_flags(source), "-c", "-o", str(binary), str(package))
+        options = ["-test.run=^$", "-test.bench=.", "-test.cpu=1", f"-test.benchtime={TIME}"]
         runs = [
             BENCHMARK.findall(subprocess.check_output([str(binary), *options], text=True))
             for _ in range(RUNS)

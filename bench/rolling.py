@@ -22,16 +22,16 @@ from bench import servers, table
 from bench.servers import DEFAULT, PATH, SERVICE, SHUTDOWN, Binaries, Server
 
 REPLICAS = 2
-LEAST = 30_000
+LEAST = table.few(30_000, 300)
 #: The longest pause of each client between two requests, in seconds; the mean is half of it.
 PAUSES = [0.2] * 56 + [4.0] * 8
 #: The share of requests after which a client closes its connection, and opens another.
 RENEWED = 0.05
 #: As the manifests: the readiness probe's period, threshold and time-out; `minReadySeconds`.
-PERIOD, THRESHOLD, PROBE_TIMEOUT = 5.0, 2, 2.0
-MIN_READY = 5.0
+PERIOD, THRESHOLD, PROBE_TIMEOUT = table.few(5.0, 0.1), 2, 2.0
+MIN_READY = table.few(5.0, 0.1)
 #: From a change of the list until new connections follow it.
-LAG = 1.0
+LAG = table.few(1.0, 0.1)
 REQUEST = f"GET {PATH} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
 
 

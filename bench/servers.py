@@ -19,7 +19,7 @@ from bench import table
 
 sys.path.insert(0, str(table.ROOT / "tests"))
 
-from support import build_flags
+from support import build_flags as build_flags
 from support import render as render
 
 HERE = Path(__file__).resolve().parent

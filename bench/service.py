@@ -12,8 +12,7 @@ from pathlib import Path
 from bench import servers, table
 from bench.servers import NEW, SERVICE, Binaries
 
-RUNS = 11
-REST = 2
+RUNS, REST = table.few((11, 2), (1, 0))
 MB = 1_000_000
 
 

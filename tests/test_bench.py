@@ -1,4 +1,4 @@
-"""The bench measures the default render and nothing else."""
+"""Every bench runs through; they measure the default render and nothing else."""
 
 from __future__ import annotations
 
@@ -8,11 +8,51 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, render
+from support import ROOT, need, render, run
 
 sys.path.insert(0, str(ROOT))
 
-from bench import servers
+from bench import images, servers, table
+
+#: The benches, as `make bench` has them, by the programs that they need.
+BENCHES = {
+    "commands": (),
+    "updates": (),
+    "http": ("go", "wrk"),
+    "middleware": ("go",),
+    "service": ("go",),
+    "rolling": ("go",),
+}
+
+
+def header(name: str) -> str:
+    """The first line of the table `name` on the page."""
+    return table.PAGE.read_text().split(f"<!-- {name} -->\n")[1].splitlines()[0]
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_a_bench_runs_through(name: str) -> None:
+    need(*BENCHES[name])
+    before = table.PAGE.read_bytes()
+    command = [sys.executable, "-m", f"bench.{name}"]
+    printed = run(command, ROOT, {"GINDOCK_BENCH_QUICK": "1"}).stdout
+    assert f"{header(name)}\n" in printed
+    assert table.PAGE.read_bytes() == before, "the quick form has written its figures"
+
+
+def test_the_bench_of_images_runs_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In this process, where what is missing is a skip.
+    monkeypatch.setenv("GINDOCK_BENCH_QUICK", "1")
+    rows = images.measured()
+    assert {len(row) for row in rows} == {len(images.HEADER)}
+
+
+def test_every_bench_is_tested_and_run() -> None:
+    modules = {path.stem for path in (ROOT / "bench").glob("*.py")}
+    benches = modules - {"__init__", "__main__", "servers", "table"}
+    assert benches == {*BENCHES, "images"}
+    main = (ROOT / "bench" / "__main__.py").read_text()
+    assert {f"{name}.main()" for name in benches} <= {*main.splitlines()}
 
 
 def append(name: str) -> Callable[[Path], None]:
