@@ -12,9 +12,9 @@ from support import ROOT, need, render, run
 
 sys.path.insert(0, str(ROOT))
 
-from bench import images, servers, table
+from bench import servers, table
 
-#: The benches, as `make bench` has them, by the programs that they need.
+#: The benches, with the programs that they need; that of images is in test_containers.py.
 BENCHES = {
     "commands": (),
     "updates": (),
@@ -38,13 +38,6 @@ def test_a_bench_runs_through(name: str) -> None:
     printed = run(command, ROOT, {"GINDOCK_BENCH_QUICK": "1"}).stdout
     assert f"{header(name)}\n" in printed
     assert table.PAGE.read_bytes() == before, "the quick form has written its figures"
-
-
-def test_the_bench_of_images_runs_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    # In this process, where what is missing is a skip.
-    monkeypatch.setenv("GINDOCK_BENCH_QUICK", "1")
-    rows = images.measured()
-    assert {len(row) for row in rows} == {len(images.HEADER)}
 
 
 def test_every_bench_is_tested_and_run() -> None:

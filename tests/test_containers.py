@@ -28,6 +28,8 @@ from engine.workshop import Workshop, edit, opened, tag
 from service import free_port
 from support import render, unavailable
 
+from bench import images
+
 HTTP, ADMIN = 8080, 9090
 USER = "65532:65532"
 LOCKED_DOWN = (
@@ -266,6 +268,15 @@ def network_of(chosen: tuple[str, ...], request: pytest.FixtureRequest) -> str |
         return None
     stores: Stores = request.getfixturevalue("stores")
     return stores.network
+
+
+def test_the_bench_of_images_runs_through(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GINDOCK_BENCH_QUICK", "1")
+    workshop.image("distroless", NONE)  # Which the others take, too; what it compiles is kept.
+    rows = images.measured(images.Bench(workshop.engine, tmp_path))
+    assert {len(row) for row in rows} == {len(images.HEADER)}
 
 
 def test_a_rebuild_uses_the_caches(workshop: Workshop) -> None:
