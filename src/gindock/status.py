@@ -154,6 +154,8 @@ def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> S
 
 def _holds_markers(file: Path) -> bool:
     """Whether a conflict of an update was left in `file`."""
+    if file.is_symlink():
+        return False
     try:
         return re.search(rf"(?m)^<{{7,}} {YOURS}\r?$".encode(), file.read_bytes()) is not None
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
