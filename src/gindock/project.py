@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -12,18 +11,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from gindock import declared
+from gindock import declared, surroundings
 from gindock.errors import BadInputError
 from gindock.git import GitError, check_installed, commit, git, line
 from gindock.questions import Questions
-from gindock.repository import Repository
 from gindock.source import Source
 from gindock.staging import PREFIX as STAGING_PREFIX
-from gindock.staging import Staging, check_free, is_fresh_repository, nearest_folder, staging
-
-_MODULE_PATH = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+from gindock.staging import Staging, check_free, is_fresh_repository, staging
 
 
 @dataclass(frozen=True)
@@ -179,7 +174,7 @@ class Draft:
         self._staging.destination = destination
         commit = warning = None
         fresh = self.request.with_git and is_fresh_repository(destination)
-        around = self.request.with_git and _repository(destination, self.request) is not None
+        around = self.request.with_git and surroundings.repository(destination) is not None
         if self.request.with_git and not around:
             git("init", "--quiet", "--initial-branch=main", ".", folder=self._project)
             commit, warning = _commit(self._project, self.version)
@@ -311,7 +306,8 @@ def draft(request: Request) -> Iterator[Draft]:
     if directory is None and "service_name" in request.given:
         directory = _directory_named(request.given["service_name"])
     destination = directory or Path.cwd() / "service"
-    known = _known(destination, request)
+    repository = surroundings.repository(destination, needed=request.with_git)
+    known = surroundings.known(destination, repository) if request.questions else {}
     with staging(destination, elsewhere=request.preview) as folder:
         yield Draft(request, folder, known)
 
@@ -327,23 +323,6 @@ def missing_answers(request: Request, answers: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def module_path_of(remote: str) -> str | None:
-    """The Go module path of the repository at the git address `remote`, if it is hosted.
-
-    For example, github.com/acme/shop for git@github.com:acme/shop.git.
-    """
-    if scp_like := re.fullmatch(r"(?:[^@/:]+@)?([^@/:]+):(?!/)(.+)", remote):
-        host, path = scp_like.groups()
-    else:
-        try:
-            url = urlsplit(remote)
-        except ValueError:
-            return None
-        host, path = url.hostname or "", url.path
-    module = f"{host.lower()}/{path.strip('/').removesuffix('.git')}"
-    return module if _MODULE_PATH.fullmatch(module) else None
-
-
 def spelled_path(path: str) -> str:
     """`path`, such that no command takes it for an option."""
     return f"./{path}" if path.startswith("-") else path
@@ -353,37 +332,6 @@ def _directory_named(name: object) -> Path:
     if not re.fullmatch(r"[\w][\w .-]*", str(name)):
         raise BadInputError(f"--service-name: {name!r} cannot name a directory; name the DIRECTORY")
     return Path.cwd() / str(name)
-
-
-def _known(destination: Path, request: Request) -> dict[str, Any]:
-    """What the surroundings of `destination` tell that the template can use."""
-    repository = _repository(destination, request)
-    if request.questions is None or repository is None:
-        return {}
-    # Without such a remote, git exits with 2.
-    remote = line("remote", "get-url", "origin", folder=repository.project, accept=(0, 2))
-    if not remote or not (module := module_path_of(remote)):
-        return {}
-    below = destination.relative_to(repository.project)
-    module = "/".join([module, *Path(repository.prefix).parts, *below.parts])
-    return {"remote_module_path": module} if _MODULE_PATH.fullmatch(module) else {}
-
-
-def _repository(destination: Path, request: Request) -> Repository | None:
-    """The repository that `destination` is to lie in, if there is one.
-
-    Raises:
-        GitError: git cannot read it, and `request` does not do without git.
-
-    """
-    try:
-        return Repository.find(nearest_folder(destination))
-    except GitError as error:
-        if not request.with_git:
-            return None
-        if os.path.lexists(destination / ".git"):
-            raise GitError(f"{error}, or choose another directory") from error
-        raise GitError(f"{error}, choose another directory, or add --no-git") from error
 
 
 def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
