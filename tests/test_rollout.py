@@ -28,7 +28,7 @@ case "$*" in
   "config current-context") echo stand-in ;;
   *"get namespace"*) printf "${THERE:-}" ;;
   *progressDeadlineSeconds*) printf 1 ;;
-  *availableReplicas*) printf '1/1 1/1/1/1' ;;
+  *availableReplicas*) printf '1 1 1 1 1 1' ;;
   apply*) cat "$3" >"$TOLD.applied" ;;
   *port-forward*) exit 1 ;;
 esac

@@ -190,7 +190,7 @@ def base_of(delivery: Delivery) -> list[Object]:
     found = list(yaml.safe_load_all(built))
     for it in found:
         if it["kind"] == "Deployment":
-            it["spec"] |= {"minReadySeconds": 0, "progressDeadlineSeconds": 6}
+            it["spec"] |= {"minReadySeconds": 0, "progressDeadlineSeconds": 8}
         if it["kind"] == "HorizontalPodAutoscaler":
             it["spec"]["minReplicas"] = 1
     (overlay / "kustomization.yaml").write_text("resources: [manifests.yaml]\n")
@@ -211,7 +211,7 @@ def test_what_runs_was_applied_and_is_written_down_agree(
             if delivery.name not in bases:
                 bases[delivery.name] = base_of(delivery)
             history = History(delivery, bases[delivery.name], seed)
-            steps.update([history.step() for _ in range(history.chance.randint(3, 5))])
+            steps.update([history.step() for _ in range(history.chance.randint(3, 4))])
         except Exception as error:
             print(f"history {seed}: {error}")
             failed.append(seed)
