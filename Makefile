@@ -19,7 +19,8 @@ test-stack: $(VENV)/.complete ## Let the Compose stack fail under load, and writ
 findings: $(VENV)/.complete ## Lint every manifest, and write docs/manifests.md
 	$(BIN)/python tests/findings.py
 
-scenarios: $(VENV)/.complete ## Write the table of update scenarios, docs/update-scenarios.md
+scenarios: $(VENV)/.complete ## Try each update scenario with Copier too, and write docs/update-scenarios.md
+	SCENARIOS=all $(BIN)/python -m pytest tests/test_update_scenarios.py $(ARGS) --deselect tests/test_update_scenarios.py::test_the_page_shows_these_scenarios
 	$(BIN)/python tests/scenarios.py
 
 lint: $(VENV)/.complete ## Check format, style and types

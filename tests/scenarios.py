@@ -23,6 +23,8 @@ PAGE = ROOT / "docs" / "update-scenarios.md"
 
 Tool = Literal["copier", "gindock"]
 TOOLS: tuple[Tool, ...] = ("copier", "gindock")
+#: What Copier does is no matter of every run: `make scenarios` tries both.
+TRIED = TOOLS if os.environ.get("SCENARIOS") == "all" else ("gindock",)
 
 #: Files by their paths: a text, `LINK` and a target, `EXECUTABLE` and a text, or None: there is none.
 Files = Mapping[str, str | None]
@@ -98,7 +100,7 @@ def scenario(group: str, *, copier: str, gindock: str) -> Callable[[Any], Any]:
 
     def decorate(test: Callable[[Case], None]) -> Any:
         test.row = Row(group, {"copier": copier, "gindock": gindock})  # type: ignore[attr-defined]
-        return pytest.mark.parametrize("case", TOOLS, indirect=True)(test)
+        return pytest.mark.parametrize("case", TRIED, indirect=True)(test)
 
     return decorate
 
@@ -350,8 +352,8 @@ def _rendered(
 INTRODUCTION = """\
 # What an update does
 
-Written by `make scenarios`; every row is a test in `tests/test_update_scenarios.py`, run with plain
-`copier update --defaults` and with `gindock update --defaults`. Lost means that a line of the user's
+Written by `make scenarios`; every row is a test in `tests/test_update_scenarios.py`, run there with
+plain `copier update --defaults` and with `gindock update --defaults`; `make test` runs the latter. Lost means that a line of the user's
 is nowhere in the project's folder any more; what was committed is still in git.
 """
 

@@ -129,6 +129,7 @@ def test_json_says_it_all(case: Case) -> None:
         "changelog": "",
         "commit": None,
         "recovered": False,
+        "not_run": [],
     }
     failed = gindock("update", "--json", cwd=case.project)
     assert failed.code == json.loads(failed.stdout)["exit_code"] == 1
