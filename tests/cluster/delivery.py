@@ -121,7 +121,8 @@ def delivery(cluster: Cluster, project: Path, **answers: Any) -> Iterator[Delive
     components = project.glob("deploy/kubernetes/components/*/rollout.yaml")
     for path in (base, *components):
         edit(path, r"progressDeadlineSeconds: \d+", "progressDeadlineSeconds: 15")
-        edit(path, "minReadySeconds: 5", "minReadySeconds: 1")
+    # Not of a Rollout: a canary's first step is to come after all manifests are applied.
+    edit(base, "minReadySeconds: 5", "minReadySeconds: 1")
     its = Delivery(cluster, project)
     try:
         yield its
