@@ -12,10 +12,9 @@ def main() -> None:
     """Tag the releases of the checkout in the current folder, and say which."""
     checkout = Path.cwd()
     for release in history.releases(checkout):
-        if (
-            line("rev-parse", "--verify", "--quiet", f"refs/tags/{release.tag}", folder=checkout)
-            is None
-        ):
+        # Git says by 1 that there is no such tag.
+        ask = ("rev-parse", "--verify", "--quiet", f"refs/tags/{release.tag}")
+        if line(*ask, folder=checkout, accept=(0, 1)) is None:
             git("tag", release.tag, release.commit, folder=checkout)
             print(f"{release.tag} {release.commit}")
 

@@ -24,7 +24,7 @@ from cluster.page import write_table
 from cluster.variants import Object, in_an_empty_namespace, variant, written_down
 
 #: How many histories each way is tried with.
-TRIES = int(os.environ.get("TRIES", "40"))
+TRIES = int(os.environ.get("TRIES", "12"))
 
 
 @dataclass(frozen=True)
