@@ -77,7 +77,9 @@ class Attributes:
     def asked(self, paths: Iterable[str], *names: str) -> dict[str, dict[str, str]]:
         """The attributes `names` that `paths` have; those that are unset are left out."""
         stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        fields = self.git("check-attr", "-z", "--stdin", *names, stdin=stdin).split(b"\0")
+        plain = ("-c", "core.fsmonitor=false")  # It would look at the folder of links.
+        said = self.git(*plain, "check-attr", "-z", "--stdin", *names, stdin=stdin)
+        fields = said.split(b"\0")
         found: dict[str, dict[str, str]] = {}
         for path, name, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
             if value not in (b"unspecified", b"unset"):
