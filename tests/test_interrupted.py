@@ -81,7 +81,8 @@ def test_killed_at_any_moment_there_is_the_whole_project_or_nothing(
         process = start("." if into_folder else "svc", home)
         wait_for(wanted, process, home, destination)
         time.sleep(chance.uniform(0, 0.6 if wanted == "not begun" else 0.02))
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         found = phase(home, destination)
         phases[found] += 1

@@ -24,16 +24,24 @@ def check_out(paths: Sequence[str], folder: Path, index: Path, attributes: Attri
 
     Raises:
         GitError: git fails, for example because a filter of the user's does.
+        OSError: the disk is full.
 
     """
     if not paths:
         return
     folder.mkdir(parents=True)
     names = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    attributes.git(
-        *PLAIN, "checkout-index", "-f", "-q", "--ignore-skip-worktree-bits",
-        f"--prefix={folder}/", "-z", "--stdin", stdin=names, env={"GIT_INDEX_FILE": str(index)},
-    )  # fmt: skip
+    try:
+        attributes.git(
+            *PLAIN, "checkout-index", "-f", "-q", "--ignore-skip-worktree-bits",
+            f"--prefix={folder}/", "-z", "--stdin",
+            stdin=names, env={"GIT_INDEX_FILE": str(index)},
+        )  # fmt: skip
+    except GitError as error:
+        if "unable to write file" in str(error):
+            # Git names each such file, and no reason; a full disk says it once more.
+            (folder / ".gindock-probe").write_bytes(bytes(1 << 20))
+        raise GitError(str(error).splitlines()[0]) from error
     missing = [path for path in paths if not os.path.lexists(folder / path)]
     if missing:
         raise GitError(f"git checkout-index did not write {', '.join(missing)}")
