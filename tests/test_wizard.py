@@ -206,6 +206,11 @@ def test_without_a_directory_the_service_names_it(tmp_path: Path) -> None:
     assert answers(tmp_path / "orders")["service_name"] == "orders"
 
 
+def first_render_of(project: Path) -> str:
+    """The pattern of the files that the first render of `project` writes."""
+    return f".gindock-staging-*/project/1{project.resolve()}/*"
+
+
 def eventually_there(folder: Path, pattern: str) -> None:
     """Wait until `folder` has something that `pattern` matches."""
     deadline = time.monotonic() + 120
@@ -219,7 +224,7 @@ def test_keys_typed_while_it_renders_do_not_answer_the_review(
 ) -> None:
     straight_through(wizard)
     # The first file of the first render: its questions are over, the review is yet to come.
-    eventually_there(tmp_path, ".gindock-staging-*/project/1/myservice/*")
+    eventually_there(tmp_path, first_render_of(tmp_path / "myservice"))
     wizard.type_ahead(ENTER * 5)
     wizard.wait_for(REVIEW)
     wizard.at_rest()
@@ -247,7 +252,7 @@ def test_keys_typed_before_the_first_question_do_not_answer_it(
 
 def test_ctrl_c_while_it_renders_leaves_nothing_behind(wizard: Terminal, tmp_path: Path) -> None:
     straight_through(wizard)
-    eventually_there(tmp_path, ".gindock-staging-*/project/1/myservice/*")
+    eventually_there(tmp_path, first_render_of(tmp_path / "myservice"))
     wizard.type_ahead(ENTER * 5 + "\x03")
     assert wizard.exit_code() == 130
     assert "Traceback" not in wizard.screen
