@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support import CUSTOM, STRICT, render
 
+_OUTCOMES = ("passed", "failed", "error", "skipped")
 _GIT_CONFIG = """\
 [user]
 name = Tess Tester
@@ -62,12 +63,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what tests recorded, and for each family, a file, how many passed and were skipped."""
+    """Say what tests recorded, and for each family, a file, its tests by outcome and its minutes."""
     families: dict[str, Counter[str]] = {}
-    for outcome in ("passed", "failed", "error", "skipped"):
-        for report in terminalreporter.stats.get(outcome, []):
+    seconds: Counter[str] = Counter()
+    for outcome, reports in terminalreporter.stats.items():
+        for report in reports:
+            if not isinstance(report, pytest.TestReport):
+                continue
             family = Path(report.nodeid.split("::")[0]).stem.removeprefix("test_")
-            families.setdefault(family, Counter())[outcome] += 1
+            seconds[family] += report.duration
+            if outcome in _OUTCOMES:
+                families.setdefault(family, Counter())[outcome] += 1
     if not families:
         return
     terminalreporter.section("families")
@@ -75,5 +81,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {name} {value}")
     for family, counts in sorted(families.items()):
-        line = ", ".join(f"{counts[o]} {o}" for o in ("passed", "failed", "error", "skipped"))
-        terminalreporter.write_line(f"{family:<16} {line}")
+        line = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _OUTCOMES)
+        terminalreporter.write_line(f"{family:<20} {line:<44} {seconds[family] / 60:5.1f} min")
