@@ -23,10 +23,11 @@ scenarios: $(VENV)/.complete ## Try each update scenario with Copier too, and wr
 	SCENARIOS=all $(BIN)/python -m pytest tests/test_update_scenarios.py $(ARGS) --deselect tests/test_update_scenarios.py::test_the_page_shows_these_scenarios
 	$(BIN)/python tests/scenarios.py
 
-lint: $(VENV)/.complete ## Check format, style and types
+lint: $(VENV)/.complete ## Check format, style, types and which module may import which
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.complete ## Measure, and write docs/performance.md (needs root for the Docker engine)
 	$(BIN)/python -m bench

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import commands, table
 from bench.commands import releases
-from gindock import history
+from gindock.upstream import history
 
 RUNS = table.few(11, 1)
 SERVICES = table.few(100, 2)

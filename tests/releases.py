@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support import ROOT, run, unavailable
 
-from gindock import history
+from gindock.upstream import history
 
 #: Versions that no release will have: the work tree's, and that of one more fix after it.
 NEXT = "99.0.0"

@@ -13,7 +13,7 @@ from commands import Terminal, gindock
 from scenarios import ANSWERS, FIXED, LINK, MINE, TEXT, Case, Files, read, write
 from support import run
 
-from gindock import answers
+from gindock.upstream import answers
 
 #: A template that reads a file of the project's.
 EXTERNAL = "_external_data: {own: own.yml}\n"

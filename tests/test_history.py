@@ -13,8 +13,8 @@ import pytest
 import releases
 from support import ROOT, run
 
-from gindock import history
 from gindock.errors import UserError
+from gindock.upstream import history
 
 
 @pytest.fixture

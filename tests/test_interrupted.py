@@ -18,7 +18,7 @@ from commands import SCRIPTS, gindock
 from support import run, unavailable
 from test_new import tree
 
-from gindock import staging
+from gindock.creating import destination as staging
 
 
 def phase(home: Path, destination: Path) -> str:

@@ -13,7 +13,7 @@ import yaml
 from commands import SCRIPTS, gindock
 from support import ROOT, run
 
-from gindock.surroundings import module_path_of
+from gindock.creating.surroundings import module_path_of
 
 
 def tree(folder: Path) -> dict[str, str]:

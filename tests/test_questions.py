@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import ROOT, render, subsets, template
 
-from gindock import rendering
 from gindock.errors import BadInputError
-from gindock.questions import NOTHING, Question, Questions
+from gindock.upstream import rendering
+from gindock.upstream.questions import NOTHING, Question, Questions
 
 COPIER_YML = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS = Questions.read(ROOT / "copier.yml")

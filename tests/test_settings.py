@@ -14,7 +14,7 @@ from commands import SCRIPTS
 from support import run
 from test_new import tree
 
-from gindock.staging import PREFIX as STAGING_PREFIX
+from gindock.creating.destination import PREFIX as STAGING_PREFIX
 
 HOOKS = (
     "applypatch-msg", "commit-msg", "fsmonitor-watchman", "post-checkout", "post-commit",

@@ -20,9 +20,9 @@ from releases import AFTER_NEXT, FIXED, NEXT
 from support import run
 from test_new import git, tree
 
-from gindock.notes import Note
-from gindock.repository import Repository
-from gindock.worktree import State
+from gindock.gitio.repository import Repository
+from gindock.updating.journal import Note
+from gindock.updating.worktree import State
 
 ANSWERS = ".copier-answers.yml"
 

@@ -25,7 +25,7 @@ from support import ROOT, run
 from test_new import answers, git, tree
 from test_update import check_edits, edit
 
-from gindock import history
+from gindock.upstream import history
 
 #: The team's release after gindock's `NEXT`, and the one after that.
 TEAMS, TEAMS_NEXT = "v99.1.0", "v99.2.0"

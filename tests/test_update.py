@@ -15,7 +15,7 @@ from releases import AFTER_NEXT, FIX, FIXED, NEXT
 from support import ROOT, run
 from test_new import answers, git, tree
 
-from gindock import history
+from gindock.upstream import history
 
 LANDED = [release.version for release in history.releases(ROOT)]
 

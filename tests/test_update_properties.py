@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, Phase, example, find, given, settings
 from hypothesis import strategies as st
 from support import git
 
-from gindock import updating
 from gindock.errors import UserError
+from gindock.updating import run as updating
 
 ANSWERS_FILE = ".copier-answers.yml"
 PLAIN, EXECUTABLE, LINK = "100644", "100755", "120000"

@@ -34,7 +34,7 @@ from scenarios import (
 )
 from support import run
 
-from gindock import answers
+from gindock.upstream import answers
 
 #: What gindock leaves of `AGAINST`, and what Copier does.
 CONFLICT = conflict("seven, mine\n", "seven, fixed\n")

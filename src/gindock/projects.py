@@ -14,8 +14,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from gindock import answers
 from gindock.errors import ExitCode, UserError
+from gindock.upstream import answers
 
 _T = TypeVar("_T")
 

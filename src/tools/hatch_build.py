@@ -12,7 +12,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from gindock import history
+from gindock.upstream import history
 
 _PACKAGED = "src/gindock/_template/history.bundle"
 

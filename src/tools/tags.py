@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gindock import history
-from gindock.git import git, line
+from gindock.gitio.command import git, line
+from gindock.upstream import history
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ import typer
 
 from gindock.cli import new, status, update
 from gindock.cli.output import print_version
-from gindock.environments import REPOSITORY_VARIABLES
 from gindock.errors import ExitCode
+from gindock.gitio.environments import REPOSITORY_VARIABLES
 from gindock.guard import leave
 
 app = typer.Typer(

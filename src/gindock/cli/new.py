@@ -13,12 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gindock import config, source
 from gindock.cli import options
 from gindock.cli.output import note_not_run, on_a_terminal, print_json, reports_errors
 from gindock.errors import BadInputError
-from gindock.questions import Questions
-from gindock.source import Source
+from gindock.upstream import config, source
+from gindock.upstream.questions import Questions
+from gindock.upstream.source import Source
 
 
 def command() -> Callable[..., None]:
@@ -111,7 +111,7 @@ def _new(
             given.setdefault("service_name", _name_of(directory))
     interactive = on_a_terminal() and not (defaults or as_json)
 
-    from gindock import project
+    from gindock.creating import draft as project
 
     request = project.Request(
         directory=directory,
@@ -207,7 +207,7 @@ def _show(draft: Any, *, quiet: bool, as_json: bool) -> None:
 
 
 def _report(created: Any, *, own: bool) -> None:
-    from gindock import project
+    from gindock.creating import draft as project
 
     path = os.path.relpath(created.directory)
     path = str(created.directory) if path.startswith("..") else path

@@ -12,7 +12,7 @@ import typer
 import yaml
 
 from gindock.errors import BadInputError
-from gindock.questions import NOTHING, Question, Questions
+from gindock.upstream.questions import NOTHING, Question, Questions
 
 
 def parameter(question: Question) -> inspect.Parameter:

@@ -13,8 +13,8 @@ from typing import Any, NoReturn, ParamSpec
 
 import typer
 
-from gindock import source
 from gindock.errors import ExitCode, UserError
+from gindock.upstream import source
 
 _P = ParamSpec("_P")
 

@@ -14,7 +14,7 @@ from gindock.cli.output import said
 from gindock.errors import UserError
 
 if TYPE_CHECKING:
-    from gindock.project import Draft
+    from gindock.creating.draft import Draft
 
 _CREATE, _CHANGE, _CANCEL, _BACK = "create", "change", "cancel", "back"
 

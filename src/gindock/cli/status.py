@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gindock import source
 from gindock.cli.output import print_json, reports_errors, unread_is_no_failure
 from gindock.errors import ExitCode
+from gindock.upstream import source
 
 if TYPE_CHECKING:
     from gindock.projects import Outcome
-    from gindock.status import Status
+    from gindock.status.report import Status
 
 
 @reports_errors
@@ -36,7 +36,8 @@ def command(
 ) -> None:
     """Tell how services stand to their template: versions, answers, files that differ."""
     # Late: what a status needs is of no use to the other commands.
-    from gindock import projects, status
+    from gindock import projects
+    from gindock.status import report as status
 
     directories = directories or [projects.around(Path.cwd())]
     found = projects.find(directories)

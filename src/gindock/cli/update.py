@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gindock import source
 from gindock.cli.output import (
     note_not_run,
     on_a_terminal,
@@ -19,10 +18,11 @@ from gindock.cli.output import (
     unread_is_no_failure,
 )
 from gindock.errors import BadInputError, ExitCode, UserError
+from gindock.upstream import source
 
 if TYPE_CHECKING:
     from gindock.projects import Outcome
-    from gindock.updating import Request, Update
+    from gindock.updating.run import Request, Update
 
 _WORDS = {
     "conflict": ("conflict", "red"),
@@ -91,7 +91,8 @@ def command(
     The result is staged, and not committed. Exits with 3 where there are conflicts.
     """
     # Late: what an update needs is of no use to the other commands.
-    from gindock import projects, updating
+    from gindock import projects
+    from gindock.updating import run as updating
 
     if abort and (to or assignments or template is not None or diff or commit or as_json):
         raise BadInputError("--abort goes with no other option")
@@ -131,7 +132,7 @@ def command(
 
 
 def _updated(request: Request) -> Update:
-    from gindock import updating
+    from gindock.updating import run as updating
 
     if request.defaults:
         return updating.update(request)
@@ -143,8 +144,8 @@ def _updated(request: Request) -> Update:
 
 
 def _abort(found: list[Path]) -> ExitCode:
-    from gindock import resuming
     from gindock.cli import many
+    from gindock.updating import resuming
 
     code = ExitCode.DONE
     for project in found:

@@ -1,0 +1,1 @@
+"""A new service: the draft, and its way to the destination."""

@@ -1,0 +1,280 @@
+"""All or nothing: a project is rendered in a staging folder and moved into place whole.
+
+The staging folder lies on the destination's file system: in the destination, where that exists,
+and in the nearest folder above it otherwise. A run that was killed leaves it behind, unlocked, and
+the next run with the same destination clears it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gindock.errors import BadInputError, UserError
+from gindock.gitio.command import line
+from gindock.gitio.repository import Repository
+from gindock.guard import lock_folder, undisturbed
+from gindock.upstream.away import Away
+
+#: How the names of staging folders begin.
+PREFIX = ".gindock-staging-"
+_JOURNAL = "journal.json"
+_PROJECT = "project"
+
+
+class Staging:
+    """The staging folder of one destination."""
+
+    def __init__(self, destination: Path, folder: Path) -> None:
+        self.destination = destination
+        self.folder = Path(os.path.realpath(folder))
+        self.keep = False
+        self._renders = 0
+
+    def new_project(self) -> Away:
+        """A place for one more render of the destination."""
+        self._renders += 1
+        return Away(self.folder / _PROJECT / str(self._renders), self.destination)
+
+    def place(self, project: Path) -> None:
+        """Move the rendered `project` to the destination: all of it, or, on an error, nothing.
+
+        Raises:
+            UserError: the destination is no longer free.
+
+        """
+        check_free(self.destination)
+        if self.destination.is_dir():
+            self._move_into(project)
+        else:
+            made = _make_parents(self.destination)
+            try:
+                project.rename(self.destination)
+            except BaseException:
+                _remove_empty(made)
+                raise
+
+    def _move_into(self, project: Path) -> None:
+        # .git comes last: a project that has one is whole.
+        entries = sorted(project.iterdir(), key=lambda entry: (entry.name == ".git", entry.name))
+        journal = {
+            "destination": str(self.destination),
+            "project": str(project.relative_to(self.folder)),
+            "files": _digests(project),
+        }
+        with (self.folder / _JOURNAL).open("w", encoding="utf-8") as file:
+            json.dump(journal, file)
+            file.flush()
+            os.fsync(file.fileno())
+        with undisturbed():
+            moved: list[Path] = []
+            try:
+                for entry in entries:
+                    target = self.destination / entry.name
+                    if os.path.lexists(target):
+                        raise UserError(f"{target} has appeared; move it away and try again")
+                    entry.rename(target)
+                    moved.append(entry)
+            except BaseException:
+                # What cannot be moved back now, the next run takes back by the journal.
+                self.keep = True
+                for entry in moved:
+                    (self.destination / entry.name).rename(entry)
+                self.keep = False
+                raise
+
+
+@contextmanager
+def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
+    """A staging folder for `destination`, removed at the end, whatever happens.
+
+    With `elsewhere`, it lies in the system's temporary folder, from which nothing can be placed.
+
+    Raises:
+        BadInputError: the destination is not free.
+        UserError: an earlier run left something that has been changed since.
+
+    """
+    home = Path(tempfile.gettempdir()) if elsewhere else nearest_folder(destination)
+    if not elsewhere:
+        _clear(destination)
+    check_free(destination)
+    folder, lock = _new_folder(home)
+    held = Staging(destination, folder)
+    try:
+        yield held
+    finally:
+        with undisturbed():
+            if not held.keep:
+                shutil.rmtree(folder, ignore_errors=True)
+            if lock is not None:
+                os.close(lock)
+
+
+def check_free(destination: Path) -> None:
+    """Refuse a destination that holds anything; a git repository without a commit is nothing.
+
+    Raises:
+        BadInputError: it is a file, a non-empty folder, or no place for a folder.
+        GitError: it holds a repository that git cannot read.
+
+    """
+    if destination.is_symlink() and not destination.exists():
+        raise BadInputError(f"{destination} is a link to nowhere; choose another directory")
+    above = nearest_folder(destination)
+    if above != destination and os.path.lexists(first := _below(above, destination)):
+        raise BadInputError(f"{first} is a file; choose another directory")
+    if not destination.is_dir():
+        return
+    held = sorted(e.name for e in destination.iterdir() if not e.name.startswith(PREFIX))
+    if held == [".git"] and is_fresh_repository(destination):
+        return
+    if held == [".git"]:
+        found = Repository.find(destination)
+        what = "a .git that is no repository" if found is None or found.prefix else (
+            "a git repository with commits"
+        )  # fmt: skip
+        raise BadInputError(f"{destination} holds {what}; choose an empty directory")
+    if held:
+        more = f" and {len(held) - 1} more" if len(held) > 1 else ""
+        raise BadInputError(
+            f"{destination} is not empty: it holds {held[0]}{more}; "
+            "choose an empty or a new directory"
+        )
+
+
+def is_fresh_repository(folder: Path) -> bool:
+    """Whether `folder` is the root of a git repository without a commit and with nothing staged.
+
+    Raises:
+        GitError: git cannot tell.
+
+    """
+    if not os.path.lexists(folder / ".git"):
+        return False
+    found = Repository.find(folder)
+    return (
+        found is not None
+        and not found.prefix
+        and not found.has_commit()
+        and line("rev-list", "--all", "--max-count=1", folder=folder) is None
+        and line("ls-files", folder=folder) is None
+    )
+
+
+def nearest_folder(path: Path) -> Path:
+    """`path`, or the nearest existing folder above it."""
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def _below(folder: Path, path: Path) -> Path:
+    """The first part of `path` below `folder`."""
+    return folder / path.relative_to(folder).parts[0]
+
+
+def _make_parents(destination: Path) -> list[Path]:
+    missing = [p for p in destination.parents if not p.exists()]
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _digests(project: Path) -> dict[str, str]:
+    return {
+        file.relative_to(project).as_posix(): _digest(file)
+        for file in sorted(project.rglob("*"))
+        if file.is_symlink() or file.is_file()
+    }
+
+
+def _digest(file: Path) -> str:
+    if file.is_symlink():
+        return f"link {file.readlink()}"
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _new_folder(home: Path) -> tuple[Path, int | None]:
+    """A new staging folder in `home`, and the lock on it, where the file system has locks."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
+        with suppress(FileNotFoundError):
+            lock = lock_folder(folder)
+            # Another run may have taken it for a leftover in the blink before it was locked.
+            if lock is None or folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _clear(destination: Path) -> None:
+    """Clear what killed runs left, and take back what they had moved by then.
+
+    Raises:
+        UserError: some of that has been changed since.
+
+    """
+    # Which of the folders above had existed when a run was killed, it took with it.
+    for folder in _leftovers(destination):
+        with suppress(BlockingIOError, FileNotFoundError, PermissionError):
+            lock = lock_folder(folder)
+            try:
+                # Without locks, what is a day old belongs to no run any more.
+                if lock is not None or time.time() - folder.stat().st_mtime > 86_400:
+                    _take_back(folder)
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                if lock is not None:
+                    os.close(lock)
+
+
+def _leftovers(destination: Path) -> Iterator[Path]:
+    for home in (destination, *destination.parents):
+        with suppress(OSError):
+            yield from [folder for folder in home.glob(PREFIX + "*") if folder.is_dir()]
+
+
+def _take_back(folder: Path) -> None:
+    """Remove what a killed run had moved to its destination, unless it had moved everything.
+
+    Raises:
+        UserError: some of it has been changed since.
+
+    """
+    try:
+        journal = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return  # It had moved nothing yet.
+    destination = Path(journal["destination"])
+    waiting = folder / journal["project"]
+    if not waiting.is_dir() or not any(waiting.iterdir()):
+        return  # It had moved everything: the project is whole, and the user's.
+    ours = []
+    for path, digest in journal["files"].items():
+        file = destination / path
+        if os.path.lexists(waiting / path) or not os.path.lexists(file):
+            continue
+        # Not through a link that has been put in the way, nor out of the destination.
+        inside = (
+            file.parent.resolve().is_relative_to(destination.resolve()) and ".." not in file.parts
+        )
+        if not inside or _digest(file) != digest:
+            raise UserError(
+                f"an interrupted run left half a project in {destination}, and {file} was changed "
+                "since; move that file away and try again"
+            )
+        ours.append(file)
+    for file in ours:
+        file.unlink()
+        above = [p for p in file.parents if p != destination and p.is_relative_to(destination)]
+        _remove_empty(above)

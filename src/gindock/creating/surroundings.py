@@ -1,0 +1,67 @@
+"""What is around the destination of a new project: a repository, and what its remote tells."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gindock.creating.destination import nearest_folder
+from gindock.gitio.command import GitError, line
+from gindock.gitio.repository import Repository
+
+_MODULE_PATH = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+
+
+def repository(destination: Path, *, needed: bool = True) -> Repository | None:
+    """The repository that `destination` is to lie in; None where it is to lie in none.
+
+    Raises:
+        GitError: git cannot read it, and it is `needed`.
+
+    """
+    try:
+        return Repository.find(nearest_folder(destination))
+    except GitError as error:
+        if not needed:
+            return None
+        if os.path.lexists(destination / ".git"):
+            raise GitError(f"{error}, or choose another directory") from error
+        raise GitError(f"{error}, choose another directory, or add --no-git") from error
+
+
+def known(destination: Path, around: Repository | None) -> dict[str, Any]:
+    """What the repository `around` tells that the template can use.
+
+    Raises:
+        GitError: git cannot read it.
+
+    """
+    if around is None:
+        return {}
+    # Without such a remote, git exits with 2.
+    remote = line("remote", "get-url", "origin", folder=around.project, accept=(0, 2))
+    if not remote or not (module := module_path_of(remote)):
+        return {}
+    below = destination.relative_to(around.project)
+    module = "/".join([module, *Path(around.prefix).parts, *below.parts])
+    return {"remote_module_path": module} if _MODULE_PATH.fullmatch(module) else {}
+
+
+def module_path_of(remote: str) -> str | None:
+    """The Go module path of the repository at the git address `remote`, if it is hosted.
+
+    For example, github.com/acme/shop for git@github.com:acme/shop.git.
+    """
+    if scp_like := re.fullmatch(r"(?:[^@/:]+@)?([^@/:]+):(?!/)(.+)", remote):
+        host, path = scp_like.groups()
+    else:
+        try:
+            url = urlsplit(remote)
+        except ValueError:
+            return None
+        host, path = url.hostname or "", url.path
+    module = f"{host.lower()}/{path.strip('/').removesuffix('.git')}"
+    return module if _MODULE_PATH.fullmatch(module) else None

@@ -1,0 +1,1 @@
+"""Git: how it is run, the user's repository, git's own formats."""

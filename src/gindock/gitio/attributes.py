@@ -1,0 +1,118 @@
+"""Git, run with other `.gitattributes` than those that lie in the work tree.
+
+Git looks for attributes in the work tree, and an update changes them there only at its end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
+
+from gindock.gitio.changes import Change
+from gindock.gitio.command import git
+from gindock.gitio.repository import Entry, Repository
+
+_NAME = ".gitattributes"
+
+
+class Attributes:
+    """The attributes of a work tree in which `files` hold what git stores as these entries.
+
+    `env` is what git needs to find them. Where there are `files`, `folder` becomes a work tree of
+    links to the project's own, since the commands of filters may be in there.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        folder: Path,
+        files: Mapping[str, Entry],
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._repository = repository
+        self._folder = folder
+        self.files = files
+        self._env = env or {}
+        self._made = False
+
+    @classmethod
+    def of_work_tree(cls, repository: Repository) -> Attributes:
+        """Those that are there."""
+        return cls(repository, repository.top, {})
+
+    @classmethod
+    def of(
+        cls,
+        repository: Repository,
+        folder: Path,
+        changes: Iterable[Change],
+        env: Mapping[str, str] | None = None,
+    ) -> Attributes:
+        """Those after `changes`."""
+        return cls(repository, folder, {c.path: c.new for c in changed(changes)}, env)
+
+    @classmethod
+    def before(cls, repository: Repository, folder: Path, changes: Iterable[Change]) -> Attributes:
+        """Those before `changes`."""
+        return cls(repository, folder, {c.path: c.old for c in changed(changes)})
+
+    def git(
+        self,
+        *arguments: str | Path,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        accept: Container[int] = (0,),
+    ) -> bytes:
+        """Run git as `Repository.git` does, with these attributes."""
+        env = {**self._env, **(env or {})}
+        if not self.files:
+            return self._repository.git(*arguments, stdin=stdin, env=env, accept=accept)
+        if not self._made:
+            self._make()
+        where = (f"--git-dir={self._repository.git_dir}", f"--work-tree={self._folder}")
+        env = {"GIT_LITERAL_PATHSPECS": "1", **env}
+        return git(*where, *arguments, folder=self._folder, stdin=stdin, env=env, accept=accept)
+
+    def asked(self, paths: Iterable[str], *names: str) -> dict[str, dict[str, str]]:
+        """The attributes `names` that `paths` have; those that are unset are left out."""
+        stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        plain = ("-c", "core.fsmonitor=false")  # It would look at the folder of links.
+        said = self.git(*plain, "check-attr", "-z", "--stdin", *names, stdin=stdin)
+        fields = said.split(b"\0")
+        found: dict[str, dict[str, str]] = {}
+        for path, name, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
+            if value not in (b"unspecified", b"unset"):
+                found.setdefault(os.fsdecode(path), {})[name.decode()] = os.fsdecode(value)
+        return found
+
+    def _make(self) -> None:
+        self._folder.mkdir(parents=True)
+        above = {folder.as_posix() for path in self.files for folder in Path(path).parents}
+        self._link("", above)
+        for path, (mode, identity) in self.files.items():
+            file = self._folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            # Where there is no file, git would look into the index.
+            stored = mode.startswith("100")
+            ask = ("cat-file", "blob", identity)
+            file.write_bytes(self._repository.git(*ask, env=self._env) if stored else b"")
+        self._made = True
+
+    def _link(self, prefix: str, above: Container[str]) -> None:
+        """Link what lies in the folder `prefix` of the work tree; folders that differ are new."""
+        with os.scandir(self._repository.top / prefix) as entries:
+            for entry in entries:
+                path = prefix + entry.name
+                if path in self.files or entry.name == ".git":
+                    continue
+                if path in above and entry.is_dir(follow_symlinks=False):
+                    (self._folder / path).mkdir()
+                    self._link(f"{path}/", above)
+                elif path not in above:
+                    (self._folder / path).symlink_to(entry.path)
+
+
+def changed(changes: Iterable[Change]) -> list[Change]:
+    """The `.gitattributes` among `changes`."""
+    return [c for c in changes if c.differs and c.path.rpartition("/")[2] == _NAME]

@@ -1,0 +1,118 @@
+"""What lies in the work tree, beside what git stores."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from gindock.gitio.attributes import Attributes
+from gindock.gitio.changes import ABSENT
+from gindock.gitio.command import GitError
+from gindock.gitio.repository import Entry, Repository
+
+#: Settings of the user's that would let git do more to the index than it is told.
+PLAIN = (
+    "-c", "core.fsmonitor=false", "-c", "core.splitIndex=false", "-c", "index.sparse=false",
+    "-c", f"core.hooksPath={os.devnull}", "-c", "submodule.recurse=false",
+    "-c", "advice.updateSparsePath=false", "-c", "core.safecrlf=false",
+)  # fmt: skip
+
+
+class OnDisk:
+    """The files of a work tree."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def holds(self, entries: Mapping[str, Entry], attributes: Attributes) -> set[str]:
+        """The paths that hold, each to the last byte, what git checks out of its entry."""
+        found, regular = set(), {}
+        for path, (mode, identity) in entries.items():
+            file = self._repository.top / path
+            if mode.startswith("100"):
+                if not file.is_symlink() and file.is_file() and self._has_mode(file, mode):
+                    regular[path] = identity
+            elif self._is_other(file, mode, identity):
+                found.add(path)
+        stored = dict(zip(regular, self._stored([*regular], attributes), strict=True))
+        for path, identity in regular.items():
+            if stored[path] == identity:
+                found.add(path)
+                continue
+            content = (self._repository.top / path).read_bytes()
+            # Git leaves a file alone that is committed with line endings which it would not store.
+            if self._hashed(content) != stored[path]:
+                with suppress(GitError):
+                    if content == self._checked_out(path, identity, attributes):
+                        found.add(path)
+        return found
+
+    def _is_other(self, file: Path, mode: str, identity: str) -> bool:
+        """Whether `file` is what git has for no regular file."""
+        is_folder = file.is_dir() and not file.is_symlink()
+        if mode == ABSENT:
+            return is_folder or not os.path.lexists(file)
+        if mode == "160000":
+            return file.is_dir()
+        if is_folder or not os.path.lexists(file):
+            return False
+        target = self._target(file)
+        return target is not None and self._hashed(target) == identity
+
+    def _has_mode(self, file: Path, mode: str) -> bool:
+        is_executable = bool(file.stat().st_mode & 0o100)
+        return is_executable == (mode == "100755") or not self._has_file_modes
+
+    def _stored(self, paths: list[str], attributes: Attributes) -> list[str]:
+        """The ids of what git would store of the files `paths`."""
+        # By its name, git would find the file that has these attributes.
+        own = [path for path in paths if path in attributes.files]
+        names = b"".join(_quoted(path) + b"\n" for path in paths if path not in own)
+        found = {}
+        if names:
+            said = attributes.git(*PLAIN, "hash-object", "--stdin-paths", stdin=names)
+            others = (path for path in paths if path not in own)
+            found = dict(zip(others, said.decode().split(), strict=True))
+        for path in own:
+            ask = ("hash-object", "--stdin", f"--path={path}")
+            content = (self._repository.top / path).read_bytes()
+            found[path] = attributes.git(*PLAIN, *ask, stdin=content).decode().strip()
+        return [found[path] for path in paths]
+
+    def _checked_out(self, path: str, identity: str, attributes: Attributes) -> bytes:
+        """What git writes into the work tree at `path` of what it stores as `identity`."""
+        return attributes.git(*PLAIN, "cat-file", "--filters", f"--path={path}", identity)
+
+    def _hashed(self, content: bytes) -> str:
+        header = b"blob %d\0" % len(content)
+        return hashlib.new(self._repository.object_format, header + content).hexdigest()
+
+    def _target(self, file: Path) -> bytes | None:
+        """Where the link `file` leads; None where it is none."""
+        if file.is_symlink():
+            return os.fsencode(file.readlink())
+        # Without links, git writes a file that holds the target.
+        return None if self._has_links else file.read_bytes()
+
+    @cached_property
+    def _has_links(self) -> bool:
+        return self._has("core.symlinks")
+
+    @cached_property
+    def _has_file_modes(self) -> bool:
+        return self._has("core.fileMode")
+
+    def _has(self, setting: str) -> bool:
+        """Whether the work tree has what `setting` names, as it has unless git found otherwise."""
+        said = self._repository.git("config", "--type=bool", setting, accept=(0, 1))
+        return said.strip() != b"false"
+
+
+def _quoted(path: str) -> bytes:
+    """`path` on a line of its own, as git reads it from standard input."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return b'"' + os.fsencode(escaped) + b'"'

@@ -1,0 +1,1 @@
+"""How a service stands to its template."""

@@ -1,0 +1,1 @@
+"""An update: rendered twice, merged, and written all or nothing."""

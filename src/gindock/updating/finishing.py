@@ -1,0 +1,197 @@
+"""The rest of an update that was killed amid its writing, and of which a commit holds a part.
+
+A bot that commits everything does so. To undo the rest would leave a project that calls itself
+updated and is not; so the result of the update is merged into what is HEAD now.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Container
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gindock.errors import UserError
+from gindock.gitio.changes import ABSENT, RAW, Change, Conflict
+from gindock.gitio.command import GitError
+from gindock.gitio.repository import Entry, Repository, Tree
+from gindock.updating.journal import Note, Notes
+from gindock.updating.merging import YOURS, Merge, Merged
+
+_NOTHING = ("0", "")
+#: What the files as they were before the update are called in conflict markers.
+_BASE = "before-the-update"
+
+
+@dataclass(frozen=True)
+class Half:
+    """An interrupted update, and the first commit that holds a part of it."""
+
+    note: Note
+    commit: str
+
+
+def noted(note: Note | None) -> dict[str, Any] | None:
+    """What the note of an update has of the `note` of the one that it finishes."""
+    return asdict(replace(note, finishes=None)) if note else None
+
+
+def is_committed(repository: Repository, note: Note) -> bool:
+    """Whether HEAD has any file as the update of `note` was going to leave it."""
+    return bool(_committed(repository, note))
+
+
+def half(repository: Repository, note: Note) -> Half | None:
+    """Of which update a commit holds a part; None where HEAD has nothing of it, or all.
+
+    Raises:
+        GitError: git cannot tell.
+
+    """
+    done = _committed(repository, note)
+    if not done:
+        return None
+    if len(done) == sum(c.differs for c in note.changes) and not note.conflicts:
+        return None
+    if not _is_known(repository, note) and not missing(repository, note):
+        return None
+    paths = [change.path for change in done]
+    since = b""
+    with suppress(GitError):
+        since = repository.git("rev-list", "--reverse", f"{note.head}..HEAD", "--", *paths[:500])
+    commit = since.decode().split()[0] if since else "HEAD"
+    short = repository.git("rev-parse", "--short", commit).decode().strip()
+    return Half(note, short)
+
+
+def missing(repository: Repository, note: Note) -> list[str]:
+    """The paths that HEAD has as they were before the update of `note`."""
+    head = repository.entries("HEAD")
+    return [c.path for c in note.changes if c.differs and holds(head, c.path, c.old)]
+
+
+def _is_known(repository: Repository, note: Note) -> bool:
+    """Whether git has what the update of `note` was going to write."""
+    wanted = [f"{note.head}^{{tree}}", note.tree or "0"]
+    asked = "".join(f"{name}\n" for name in wanted).encode()
+    found = repository.git("cat-file", "--batch-check", stdin=asked)
+    return found.count(b" tree ") == len(wanted)
+
+
+def holds(tree: Tree, path: str, entry: Entry) -> bool:
+    """Whether `tree` has `entry` at `path`, or nothing where that is absent."""
+    return tree[path] == entry if path in tree else entry[0] == ABSENT
+
+
+def _committed(repository: Repository, note: Note) -> list[Change]:
+    """The changes in `note` that HEAD has."""
+    head = repository.entries("HEAD")
+    return [
+        change for change in note.changes if change.differs and holds(head, change.path, change.new)
+    ]
+
+
+def is_missing_something(repository: Repository, found: Half, scratch: Path) -> bool:
+    """Whether HEAD lacks anything of the update, or has a conflict in it that is not resolved."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    try:
+        return Finish(repository, scratch, found.note, lasting=False).merged() is not None
+    except UserError:
+        return True
+
+
+class Finish(Merge):
+    """The merge of an update's noted result into HEAD; see `Merge`.
+
+    Raises:
+        UserError: git does not have the result any more.
+
+    """
+
+    def __init__(self, repository: Repository, scratch: Path, note: Note, *, lasting: bool) -> None:
+        super().__init__(repository, scratch, lasting=lasting)
+        self._note = note
+        if not _is_known(repository, note):
+            raise UserError(
+                f"the update from {note.before} to {note.after} was interrupted and committed in "
+                "part, and what it was going to write is gone from git; take back the commit that "
+                "holds a part of it by `git revert`, and update again, or mend these files, and "
+                f"remove {Notes(repository).file}:\n"
+                + "\n".join(f"  {path}" for path in missing(repository, note))
+            )
+
+    def merged(self) -> Merged | None:
+        """What is missing, merged into HEAD; None where nothing is."""
+        note = self._note
+        head = self._repository.entries(self._head)
+        arrived = self._arrived()
+        again = self._conflicts_again(head, arrived)
+        before: dict[str, Entry] = dict.fromkeys(again, _NOTHING)
+        after = {**before}
+        for path in arrived - again.keys():
+            before[path] = after[path] = head.get(path, _NOTHING)
+        for path in note.conflicts.keys() - again.keys() - arrived:
+            # The template's side, and not what the update made of both: its markers are no text.
+            before[path] = note.conflicts[path].stages.get(1, _NOTHING)
+            after[path] = note.conflicts[path].stages.get(3, _NOTHING)
+        base, theirs = (
+            self._changed_tree(self._tree_of(name), changes)
+            for name, changes in ((f"{note.head}^{{tree}}", before), (note.tree, after))
+        )
+        without = self._changed_tree(self._tree, dict.fromkeys(again, _NOTHING))
+        ancestor = self._commit(base)
+        template = f"template-{note.after}"
+        self._name(YOURS, self._commit(without, ancestor))
+        self._name(template, self._commit(theirs, ancestor))
+        # Without renames: what has moved may have gone from one place and not come to the other.
+        tree, conflicts = self._merge_tree(YOURS, template, renames=False)
+        declined = {p for p, c in conflicts.items() if c.stages.keys() == {1, 3}}
+        changes: dict[str, Entry] = dict.fromkeys(declined, _NOTHING)
+        conflicts = {p: c for p, c in conflicts.items() if p not in declined}
+        changes |= self._named_base(tree, conflicts, ancestor, _BASE)
+        changes |= {path: self._in_place(path) for path in again}
+        tree = self._changed_tree(tree, changes)
+        conflicts |= again
+        if tree == self._tree and not conflicts:
+            return None
+        listed: Tree = self._repository.entries(note.tree)
+        return Merged(
+            {}, head, listed, self._head, tree, self._changes(self._tree, tree, conflicts),
+            conflicts, frozenset(declined), frozenset(), {},
+        )  # fmt: skip
+
+    def _tree_of(self, name: str) -> str:
+        return self._repository.git("rev-parse", name).decode().strip()
+
+    def _arrived(self) -> set[str]:
+        """The paths that some commit since has had as the update left them: the rest is newer."""
+        new = {change.path: change.new for change in self._note.changes if change.differs}
+        log = ("log", "--format=", "-m", "--root", "--no-abbrev", *RAW, f"{self._note.head}..HEAD")
+        # Merges tell their changes to each parent.
+        fields = [f.lstrip(b"\n") for f in self._repository.git(*log).split(b"\0")]
+        found = set()
+        for about, path in itertools.pairwise(fields):
+            if about.startswith(b":"):
+                _, mode, _, identity, _ = about.decode().split()
+                if new.get(os.fsdecode(path)) == (mode, identity):
+                    found.add(os.fsdecode(path))
+        return found
+
+    def _conflicts_again(self, head: Tree, arrived: Container[str]) -> dict[str, Conflict]:
+        """The update's conflicts that nobody has touched since, or that are committed as such."""
+        return {
+            change.path: self._note.conflicts[change.path]
+            for change in self._note.changes
+            if change.path in self._note.conflicts
+            and (
+                holds(head, change.path, change.new)
+                or (holds(head, change.path, change.old) and change.path not in arrived)
+            )
+        }
+
+    def _in_place(self, path: str) -> Entry:
+        change = next(change for change in self._note.changes if change.path == path)
+        return _NOTHING if change.goes else change.new

@@ -1,0 +1,1 @@
+"""Templates: where they come from, what they ask, how Copier renders them."""

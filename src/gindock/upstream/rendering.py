@@ -1,0 +1,325 @@
+"""Copier, through its public names: the one module that imports it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import signal
+import sys
+import sysconfig
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
+from pathlib import Path
+from typing import Any, cast
+
+import copier
+import yaml
+from copier.errors import (
+    CopierError,
+    DirtyLocalWarning,
+    InteractiveSessionError,
+    MissingFileWarning,
+    UnsafeTemplateError,
+    UserMessageError,
+)
+from jinja2 import TemplateError
+from plumbum import ProcessExecutionError, local
+
+from gindock.errors import BadInputError, UserError
+from gindock.gitio import environments
+from gindock.upstream import answers, declared, refusals, source
+from gindock.upstream.around_copier import nobody_to_ask, take_mirrors
+from gindock.upstream.away import Away
+from gindock.upstream.source import Source
+
+_ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
+
+
+def render(
+    template: Source,
+    away: Away,
+    *,
+    data: Mapping[str, Any],
+    ask: Sequence[str] = (),
+    defaults: bool,
+    on_a_terminal: bool,
+    suggestions: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Render `template` anew, `away` from the project, and return the answers that it recorded.
+
+    `data` is answered; without `defaults`, Copier asks the rest `on_a_terminal`; with them, only
+    the questions in `ask`. `suggestions` are defaults that go before the template's own.
+
+    Raises:
+        BadInputError: an answer is refused.
+        UserError: the template cannot be had, or is none.
+        KeyboardInterrupt: the user left a question with Ctrl-C.
+
+    """
+    source.check_readable(template.url)
+    settings = _settings()
+    declares = _declares(template, settings)
+
+    def once(missed: list[str]) -> None:
+        with _noting(missed, template, asks=on_a_terminal):
+            copier.run_copy(
+                template.url,
+                away.folder,
+                data=dict(data),
+                ask=ask,
+                defaults=defaults,
+                user_defaults=dict(suggestions or {}),
+                vcs_ref=template.ref,
+                settings=settings,
+                skip_tasks=True,
+                quiet=True,
+            )
+
+    _render(away, once, declares)
+    return answers.recorded(away.folder)
+
+
+def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
+    """What gindock's own template answers where only `data` is given.
+
+    With `own`, the defaults in the user's settings file count; without, only the template's.
+
+    Raises:
+        BadInputError: an answer is refused.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
+        with _copier():
+            copier.run_copy(
+                questionnaire(Path(folder)).url,
+                Path(folder, "answers"),
+                data=dict(data),
+                defaults=True,
+                settings=_settings() if own else copier.Settings(),
+                skip_tasks=True,
+                quiet=True,
+            )
+        return answers.recorded(Path(folder, "answers"))
+
+
+def questionnaire(folder: Path) -> Source:
+    """A template in `folder` that asks what gindock's own asks, and renders the answers alone."""
+    template = folder / "questionnaire" / "template"
+    template.mkdir(parents=True)
+    shutil.copy(source.questions_file(), template.parent)
+    shutil.copy(source.questions_file().parent / "template" / _ANSWERS_TEMPLATE, template)
+    return Source(str(template.parent))
+
+
+def rerender(
+    template: Source,
+    away: Away,
+    *,
+    answers_file: Path,
+    given: Mapping[str, Any],
+    data: Mapping[str, Any] | None = None,
+    defaults: bool = True,
+    version: str | None = None,
+    updates: bool = False,
+    exclude: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Render `template` once more, `away` from the project, with the recorded answers `given`.
+
+    `data` goes before them. What neither answers is asked, or, with `defaults`, takes its default;
+    so does a recorded answer that the template refuses. Returns what is recorded then: as the
+    template's version, `version`, or else what Copier calls it. Without what the template
+    leaves out, with `updates` also of those, and what the patterns in `exclude` name.
+
+    Raises:
+        BadInputError: an answer in `data` is refused.
+        UserError: the template cannot be had, or cannot be rendered.
+        KeyboardInterrupt: the user left a question with Ctrl-C.
+
+    """
+    source.check_readable(template.url)
+    file = away.folder / answers_file
+    settings = _settings()
+    declares = _declares(template, settings)
+    left_out = declared.excluded_from_updates(declares) if updates and declares else []
+    run = functools.partial(
+        copier.run_recopy, away.folder, data=dict(data or {}), answers_file=str(answers_file),
+        vcs_ref=template.ref, settings=settings, exclude=[*left_out, *exclude],
+        skip_answered=True, overwrite=True, skip_tasks=True, quiet=True,
+    )  # fmt: skip
+    # Copier takes its source and the earlier answers from the answers file.
+    record = {**given, "_src_path": template.url, "_commit": template.ref}
+
+    def once(missed: list[str], *, defaults: bool = defaults) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump(record, allow_unicode=True), encoding="utf-8")
+        with _noting(missed, template, asks=not defaults), _alone(away.folder):
+            run(defaults=defaults)
+        if not defaults:  # Nothing is asked twice.
+            record.update(answers.asked(answers.read(file)))
+
+    if not defaults and (declares is None or declares.get("_external_data")):
+        # What is asked may depend on what is read.
+        with suppress(UserError):
+            _render(away, functools.partial(once, defaults=True), declares, answers_file)
+    _render(away, once, declares, answers_file)
+    if version:
+        answers.name_version(file, version)
+    return answers.read(file)
+
+
+def _render(
+    away: Away,
+    once: Callable[[list[str]], None],
+    declares: declared.Settings | None,
+    own: Path = Path(),
+) -> None:
+    asked = map(str, ((declares or {}).get("_external_data") or {}).values())
+    skips = not away.put and (declares is None or bool(declares.get("_skip_if_exists")))
+    away.render(once, asked=asked, own=own, skips=skips)
+
+
+def _declares(template: Source, settings: copier.Settings) -> declared.Settings | None:
+    """What `template` declares; None where that cannot be told before Copier has rendered it.
+
+    Raises:
+        UserError: it has commands that Copier would run after a render, and is not trusted.
+
+    """
+    declares = declared.of(template)
+    if declares is None or declared.tasks(declares):
+        # Where tasks are skipped, Copier does not ask for trust; where it pretends, it does that
+        # first, and runs nothing.
+        with (
+            tempfile.TemporaryDirectory(prefix="gindock-") as folder,
+            _copier(own=template.embedded),
+            nobody_to_ask(),
+        ):
+            try:
+                copier.run_copy(
+                    template.url, Path(folder, "nothing"), vcs_ref=template.ref,
+                    settings=settings, defaults=True, pretend=True, quiet=True,
+                )  # fmt: skip
+            except Exception as error:
+                if isinstance(error, UnsafeTemplateError):
+                    raise
+    return declares
+
+
+@contextmanager
+def _noting(missed: list[str], template: Source, *, asks: bool) -> Iterator[None]:
+    """Run Copier, and append the external data that it looks for in vain to `missed`."""
+    with (
+        _copier(own=template.embedded),
+        nullcontext() if asks else nobody_to_ask(),
+        warnings.catch_warnings(record=True) as said,
+    ):
+        warnings.simplefilter("always", MissingFileWarning)
+        try:
+            yield
+        finally:
+            found = [each for each in said if issubclass(each.category, MissingFileWarning)]
+            missed += [str(each.message).partition(": ")[2] for each in found]
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """Hide from Copier the repository that `folder` may lie in: it would change its index."""
+    ceilings = [str(folder.parent), os.environ.get("GIT_CEILING_DIRECTORIES", "")]
+    hidden = local.env(GIT_CEILING_DIRECTORIES=os.pathsep.join(filter(None, ceilings)))
+    return cast("AbstractContextManager[None]", hidden)
+
+
+def own_defaults() -> Mapping[str, Any]:
+    """The defaults that the user keeps in Copier's settings file.
+
+    Raises:
+        UserError: that file cannot be read.
+
+    """
+    return _settings().defaults
+
+
+def _settings() -> copier.Settings:
+    """The user's settings of Copier; see `own_defaults`."""
+    try:
+        return copier.load_settings()
+    except (CopierError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"Copier's settings file cannot be read ({reason}); mend it") from error
+
+
+@contextmanager
+def _copier(*, own: bool = True) -> Iterator[None]:
+    """Run Copier with the template's source within git's reach, and its errors as ours.
+
+    `own` tells that the template is gindock's.
+    """
+    take_mirrors()
+    with (
+        warnings.catch_warnings(),
+        local.env(),
+    ):
+        # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
+        local.env.clear()
+        local.env.update(environments.for_own_repository() if own else environments.to_fetch())
+        local.env["PATH"] = os.pathsep.join(
+            [*_helper_folders(), os.environ.get("PATH", os.defpath)]
+        )
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", DirtyLocalWarning)
+        try:
+            yield
+        except DirtyLocalWarning:
+            raise BadInputError(
+                "the template has uncommitted changes, and what is rendered from them could never "
+                "be updated; commit them first"
+            ) from None
+        except InteractiveSessionError:
+            raise BadInputError(
+                "there is no terminal to ask on; add --defaults, or an option for each question"
+            ) from None
+        except UnsafeTemplateError as error:
+            features = str(error).splitlines()[0]
+            raise UserError(
+                f"{features} gindock runs no template's own commands; to render it without them, "
+                "name its address below `trust` in Copier's settings file"
+            ) from None
+        except ProcessExecutionError as error:
+            if error.retcode == -signal.SIGINT:  # Ctrl-C has reached git first.
+                raise KeyboardInterrupt from None
+            raise refusals.of_git(error.stderr, error.retcode, own=own) from error
+        except UserMessageError as error:
+            raise UserError(str(error)) from error
+        except (CopierError, ValueError, TypeError, yaml.YAMLError) as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise refusals.of_copier(error) from error
+        except RuntimeError as error:  # For example a link that leads to itself.
+            raise UserError(f"the template cannot be rendered: {error}") from error
+        except (ArithmeticError, LookupError, AttributeError, TemplateError) as error:
+            # Raised within a template's or a setting's own expressions.
+            raise UserError(
+                f"an expression of the template, or of Copier's settings file, failed: {error}"
+            ) from error
+
+
+def _helper_folders() -> list[str]:
+    """Where `git-remote-gindock` may lie when its environment is not activated."""
+    folders = [
+        str(Path(sys.argv[0]).resolve().parent),
+        sysconfig.get_path("scripts"),
+        str(Path(sys.executable).parent),
+        sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")),
+    ]
+    return [
+        folder
+        for folder in dict.fromkeys(folders)
+        if shutil.which("git-remote-gindock", path=folder)
+    ]
