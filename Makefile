@@ -10,18 +10,17 @@ help: ## Show this list
 test: $(VENV)/.complete ## Test everything that this machine can; says what it skipped
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-cluster: $(VENV)/.complete ## Deliver to a real API server, and write docs/cluster.md
-	nice $(BIN)/python -m pytest tests/cluster/overlays.py tests/cluster/rollouts.py tests/cluster/histories.py tests/cluster/sequences.py tests/cluster/ways.py $(ARGS)
+test-cluster: $(VENV)/.complete ## Deliver to a real API server, and write docs/measured/cluster.md
+	nice $(BIN)/python -m pytest $(addprefix tests/onrequest/cluster/,overlays.py rollouts.py histories.py sequences.py ways.py) $(ARGS)
 
-test-stack: $(VENV)/.complete ## Let the Compose stack fail under load, and write docs/stack.md (needs root)
-	nice $(BIN)/python -m pytest tests/stack/failures.py tests/stack/neighbours.py tests/stack/observed.py tests/stack/traces.py tests/stack/broker.py $(ARGS)
+test-stack: $(VENV)/.complete ## Let the Compose stack fail under load, and write docs/measured/stack.md (needs root)
+	nice $(BIN)/python -m pytest $(addprefix tests/onrequest/stack/,failures.py neighbours.py observed.py traces.py broker.py) $(ARGS)
 
-findings: $(VENV)/.complete ## Lint every manifest, and write docs/manifests.md
-	$(BIN)/python tests/findings.py
+findings: $(VENV)/.complete ## Lint every manifest, and write docs/measured/manifests.md
+	PYTHONPATH=tests $(BIN)/python -m helpers.findings
 
-scenarios: $(VENV)/.complete ## Try each update scenario with Copier too, and write docs/update-scenarios.md
-	SCENARIOS=all $(BIN)/python -m pytest tests/test_update_scenarios.py $(ARGS) --deselect tests/test_update_scenarios.py::test_the_page_shows_these_scenarios
-	$(BIN)/python tests/scenarios.py
+scenarios: $(VENV)/.complete ## Try each update scenario with Copier too, and write docs/measured/update-scenarios.md
+	SCENARIOS=all $(BIN)/python -m pytest tests/update/test_update_scenarios.py $(ARGS)
 
 lint: $(VENV)/.complete ## Check format, style, types and which module may import which
 	$(BIN)/ruff format --check
@@ -29,7 +28,7 @@ lint: $(VENV)/.complete ## Check format, style, types and which module may impor
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.complete ## Measure, and write docs/performance.md (needs root for the Docker engine)
+bench: $(VENV)/.complete ## Measure, and write docs/measured/performance.md (needs root for the Docker engine)
 	$(BIN)/python -m bench
 
 pins: $(VENV)/.complete ## Raise the template's Go modules to current releases (ARGS= only tidies)

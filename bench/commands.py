@@ -17,11 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from helpers import releases
+
 from bench import table
-
-sys.path.insert(0, str(table.ROOT / "tests"))
-
-import releases as releases
 
 RUNS, WARM_UPS = table.few((21, 1), (1, 0))
 HEADER = ["Command", "seconds", "against", "seconds", "ratio", "goal", ""]

@@ -15,14 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import engine as engines
+from helpers.engine import Engine
+from helpers.rendering import render
 
 from bench import table
-
-sys.path.insert(0, str(table.ROOT / "tests"))
-
-import engine as engines
-from engine import Engine
-from support import render
 
 RUNS = 5
 HEADER = ["What", "measured", "of which", "goal", ""]

@@ -15,12 +15,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import table
-
-sys.path.insert(0, str(table.ROOT / "tests"))
-
-from support import build_flags as build_flags
-from support import render as render
+from helpers.rendering import build_flags as build_flags
+from helpers.rendering import render as render
 
 HERE = Path(__file__).resolve().parent
 PATH = "/v1/greetings/Ada"

@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md.
+"""The tables of docs/measured/performance.md.
 
 Where GINDOCK_BENCH_QUICK is 1, a bench measures just enough to run through, and writes no table.
 """
@@ -15,7 +15,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "measured" / "performance.md"
 
 
 def few(usual: _T, quick: _T) -> _T:

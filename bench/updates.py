@@ -11,8 +11,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from helpers import releases
+
 from bench import commands, table
-from bench.commands import releases
 from gindock.upstream import history
 
 RUNS = table.few(11, 1)

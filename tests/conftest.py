@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import CUSTOM, STRICT, render
+from helpers.combinations import CUSTOM
+from helpers.machine import STRICT
+from helpers.rendering import render
 
 _OUTCOMES = ("passed", "failed", "error", "skipped")
 _GIT_CONFIG = """\

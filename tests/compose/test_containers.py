@@ -1,0 +1,788 @@
+"""Promises of the image, kept by a real engine.
+
+Base images are the real ones where a registry answers, else stand-ins (tests/helpers/engine/bases.py);
+which of them a run used is printed. Every checker is shown a render that it must refuse.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import secrets
+import shutil
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.engine import Container, Engine
+from helpers.engine.compose import Stack, stack
+from helpers.engine.docker import ask, eventually, get
+from helpers.engine.images import ImageBuilds, opened, replace_once, tag
+from helpers.machine import unavailable
+from helpers.rendering import render
+from helpers.service import free_port
+
+from bench import images
+
+HTTP, ADMIN = 8080, 9090
+USER = "65532:65532"
+LOCKED_DOWN = (
+    *("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
+    *("--memory=64m", "--memory-swap=64m", "--pids-limit=64"),
+)
+PUBLISHED = (f"--publish=127.0.0.1::{HTTP}", f"--publish=127.0.0.1::{ADMIN}")
+# The image asks every 10 s, which is right for a service and slow for a test.
+OFTEN = ("--health-interval=1s",)
+FAST_STOP = ("--env=DRAIN_DELAY=1s",)
+
+NONE: tuple[str, ...] = ()
+BOTH = ("postgres", "redis")
+VARIANTS = [(base, stores) for base in ("distroless", "alpine") for stores in (NONE, BOTH)]
+STORE_URLS = (
+    "--env=DATABASE_URL=postgres://app:not-a-secret@postgres:5432/app?sslmode=disable",
+    "--env=REDIS_URL=redis://redis:6379/0",
+)
+
+
+# ---------------------------------------------------------------------------
+# The engine, the images, the stores
+# ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def builds(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[ImageBuilds]:
+    """The engine, for this file, and a place for renders."""
+    with opened(tmp_path_factory.mktemp("renders"), pytestconfig) as builds:
+        yield builds
+
+
+@dataclass(frozen=True)
+class Stores:
+    """PostgreSQL and Redis, on a network with the service."""
+
+    network: str
+    postgres: Container
+    redis: Container
+
+
+@pytest.fixture(scope="module")
+def stores(builds: ImageBuilds) -> Iterator[Stores]:
+    """Both stores, running."""
+    engine = builds.engine
+    with (
+        engine.network("gindock-test") as network,
+        engine.run(
+            builds.base("postgres:18-alpine").image,
+            *(f"--network={network}", "--network-alias=postgres"),
+            *("--env=POSTGRES_USER=app", "--env=POSTGRES_DB=app"),
+            "--env=POSTGRES_PASSWORD=not-a-secret",
+        ) as postgres,
+        engine.run(
+            builds.base("redis:8-alpine").image,
+            *(f"--network={network}", "--network-alias=redis"),
+        ) as redis,
+    ):
+        yield Stores(network, postgres, redis)
+
+
+@contextmanager
+def service(
+    builds: ImageBuilds, image: str, *args: str, network: str | None = None
+) -> Iterator[Container]:
+    """The service, locked down, both ports published to this machine."""
+    where = (f"--network={network}", *STORE_URLS) if network else ()
+    with builds.engine.run(image, *LOCKED_DOWN, *PUBLISHED, *where, *args) as container:
+        yield container
+
+
+# ---------------------------------------------------------------------------
+# Checkers: each returns, or raises AssertionError
+# ---------------------------------------------------------------------------
+
+
+def check_configuration(engine: Engine, image: str) -> None:
+    """The image says how it is run, stopped and checked, and what it is."""
+    config = engine.inspect(image)["Config"]
+    assert config["User"] == USER
+    assert config["Entrypoint"] == ["/app"]
+    assert not config["Cmd"]
+    assert config["StopSignal"] == "SIGTERM"
+    assert config["Healthcheck"]["Test"] == ["CMD", "/app", "healthcheck"]
+    assert set(config["ExposedPorts"]) == {f"{HTTP}/tcp", f"{ADMIN}/tcp"}
+    labels = {k.rpartition(".")[2]: v for k, v in config["Labels"].items() if ".opencon" in k}
+    assert labels["title"] == "myservice"
+    assert labels["description"] == "myservice: an HTTP service in Go"
+    assert labels["version"] == "v1.2.3"
+    assert labels["revision"] == "0123abc"
+
+
+def check_healthy(container: Container) -> None:
+    """The engine's own health check passes."""
+    healthy = container.healthy(30)
+    assert healthy, f"{container.state}\n{container.output()}"
+
+
+def check_user(container: Container) -> None:
+    """The process has the promised user, no capability, and no way to gain any."""
+    pid = container.state["Pid"]
+    assert pid, f"it does not run:\n{container.output()}"
+    status = dict(
+        line.split(":\t", 1)
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if ":\t" in line
+    )
+    assert status["Uid"].split() == ["65532"] * 4
+    assert status["Gid"].split() == ["65532"] * 4
+    assert int(status["CapEff"], 16) == 0
+    assert int(status["CapBnd"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+
+
+def check_api(container: Container) -> None:
+    """The API answers on its port, and the admin endpoints only on theirs."""
+    assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
+    assert container.get(HTTP, "/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
+    for path in ("/healthz", "/ready", "/health", "/metrics", "/version"):
+        assert container.get(HTTP, path).status == 404, f"{path} is public"
+        assert container.answers(ADMIN, path), f"{path} does not answer 200"
+    metrics = container.get(ADMIN, "/metrics").body
+    assert re.search(r'^http_requests_total\{.*route="/v1/greetings/:name".*\} \d', metrics, re.M)
+    assert re.search(r"^process_resident_memory_bytes ", metrics, re.M)
+
+
+def check_logs(container: Container) -> None:
+    """On stdout, every line is a JSON object with the fields of the standard."""
+    stdout, stderr = container.streams()
+    # The metrics library says this before main runs, on a machine without pressure metrics.
+    remarks = [line for line in stderr.splitlines() if "disable exposing PSI metrics" not in line]
+    assert remarks == []
+    assert stdout
+    for line in stdout.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            raise AssertionError(f"not JSON: {line}") from None
+        assert {"timestamp", "level", "service", "message"} <= entry.keys(), line
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", entry["timestamp"]), line
+        assert entry["service"] == "myservice"
+        assert "traceId" in entry or entry["message"] != "request", line
+
+
+def check_stop(container: Container, within: float, drain: float) -> None:
+    """SIGTERM: no request fails while it drains, then it is gone with exit code 0."""
+    port, admin = container.port(HTTP), container.port(ADMIN)
+    assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
+    asked = time.monotonic()
+    stopping = threading.Thread(
+        target=container.engine.docker, args=("stop", f"--time={within:.0f}", container.id)
+    )
+    stopping.start()
+    closing = 0
+    # Half of the delay is enough to see, and leaves a slow machine the other half.
+    while time.monotonic() < asked + drain / 2:
+        try:
+            answer = get(port, "/v1/greetings/Ada")
+        except (OSError, http.client.HTTPException) as error:
+            stopping.join()
+            raise AssertionError(f"refused a request while draining: {error!r}") from error
+        assert answer.status == 200
+        closing += answer.headers.get("connection") == "close"
+    ready = get(admin, "/ready").status
+    alive = get(admin, "/healthz").status
+    stopping.join()
+    assert closing, "no response asked its client to leave"
+    assert ready == 503, "a draining service calls itself ready"
+    assert alive == 200, "a draining service calls itself dead"
+    assert container.state["ExitCode"] == 0, container.output()
+    assert time.monotonic() - asked < within
+
+
+def check_dependencies(container: Container, stores: Stores) -> None:
+    """Without PostgreSQL it is not ready, without Redis it is degraded; it lives on in both."""
+    engine = container.engine
+    assert container.answers(ADMIN, "/ready", seconds=60), container.output()
+    assert container.get(ADMIN, "/health").json()["status"] == "UP"
+    for store, report, ready in (
+        (stores.redis, (200, "DEGRADED"), 200),
+        (stores.postgres, (503, "DOWN"), 503),
+    ):
+        engine.docker("stop", "--time=5", store.id)
+        try:
+
+            def reported(report: tuple[int, str] = report) -> bool:
+                answer = container.get(ADMIN, "/health")
+                return (answer.status, answer.json()["status"]) == report
+
+            assert eventually(reported, 20), container.get(ADMIN, "/health")
+            assert container.get(ADMIN, "/ready").status == ready
+            assert container.get(ADMIN, "/healthz").status == 200
+        finally:
+            engine.docker("start", store.id)
+        assert eventually(lambda: container.get(ADMIN, "/health").json()["status"] == "UP", 60)
+
+
+STEP = re.compile(r"^#(\d+) \[build [^]]+\] RUN ", re.MULTILINE)
+
+
+def check_rebuild(cold: str, second: str) -> None:
+    """After an replace_once, modules come from their layer, and only what changed is compiled."""
+    download, compiled = steps(second)
+    assert download == 0, f"modules were downloaded again, in {download} s"
+    from_nothing = steps(cold)[1]
+    assert 0 < compiled < from_nothing / 3, f"{compiled} s; from nothing {from_nothing} s"
+
+
+def steps(log: str) -> tuple[float, float]:
+    """The seconds that the download and the compilation took; 0 for a cached layer."""
+    seconds = []
+    for number in dict.fromkeys(STEP.findall(log)):
+        end = re.search(rf"^#{number} (?:CACHED|DONE ([\d.]+)s)$", log, re.MULTILINE)
+        assert end, log
+        seconds.append(float(end[1] or 0))
+    download, compiled = seconds
+    return download, compiled
+
+
+# ---------------------------------------------------------------------------
+# The promises
+# ---------------------------------------------------------------------------
+
+variants = pytest.mark.parametrize(
+    ("base_image", "chosen"),
+    VARIANTS,
+    ids=[f"{base}-{'both' if stores else 'none'}" for base, stores in VARIANTS],
+)
+
+
+def network_of(chosen: tuple[str, ...], request: pytest.FixtureRequest) -> str | None:
+    """The stores' network where the variant needs them; they are started by the first to ask."""
+    if not chosen:
+        return None
+    stores: Stores = request.getfixturevalue("stores")
+    return stores.network
+
+
+def test_the_bench_of_images_runs_through(
+    builds: ImageBuilds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GINDOCK_BENCH_QUICK", "1")
+    builds.image("distroless", NONE)  # Which the others take, too; what it compiles is kept.
+    rows = images.measured(images.Bench(builds.engine, tmp_path))
+    assert {len(row) for row in rows} == {len(images.HEADER)}
+
+
+def test_a_rebuild_uses_the_caches(builds: ImageBuilds) -> None:
+    """An replace_once of one line compiles one package, and downloads nothing."""
+    source = builds.source("distroless", NONE, "edited")
+    dockerfile = (source / "Dockerfile").read_text()
+    builds.build(source)
+    replace_once(source / "internal/api/api.go", '"Hello, "', '"Welcome, "')
+    second = builds.build(source)
+
+    # The same replace_once without cache mounts shows what a build from nothing takes.
+    uncached = re.sub(r" *--mount=type=cache\S+ \\\n", "", dockerfile)
+    cold = builds.build(source, dockerfile=uncached)
+    check_rebuild(cold, second)
+    with pytest.raises(AssertionError):
+        check_rebuild(cold, cold)
+
+
+def test_a_download_in_the_wrong_layer_is_refused(builds: ImageBuilds) -> None:
+    """A download that sees the whole source is repeated after every replace_once."""
+    source = builds.source("distroless", NONE, "mutant-layer")
+    mounts = r"--mount=type=bind,source=go\.mod\S+ \\\n *--mount=type=bind,source=go\.sum\S+"
+    text, count = re.subn(mounts, "--mount=type=bind,target=.", (source / "Dockerfile").read_text())
+    assert count == 1
+    first = builds.build(source, dockerfile=text)
+    replace_once(source / "internal/api/api.go", '"Hello, "', '"Ave, "')
+    with pytest.raises(AssertionError, match="downloaded again"):
+        check_rebuild(first, builds.build(source, dockerfile=text))
+
+
+@variants
+def test_the_image_is_configured(
+    builds: ImageBuilds, base_image: str, chosen: tuple[str, ...]
+) -> None:
+    """User, signal, entry point, health check, ports and labels are in the image."""
+    check_configuration(builds.engine, builds.image(base_image, chosen))
+
+
+@variants
+def test_it_runs_locked_down(
+    builds: ImageBuilds,
+    request: pytest.FixtureRequest,
+    base_image: str,
+    chosen: tuple[str, ...],
+) -> None:
+    """Read-only, without capabilities, as 65532, within 64 MB: it is healthy and serves."""
+    image, network = builds.image(base_image, chosen), network_of(chosen, request)
+    # One variant waits for the image's own interval.
+    often = NONE if (base_image, chosen) == VARIANTS[0] else OFTEN
+    with service(builds, image, *often, network=network) as container:
+        check_healthy(container)
+        check_user(container)
+        check_api(container)
+        check_logs(container)
+        assert container.execute("/app", "healthcheck") == 0
+        assert container.execute("/app", "version") == 0
+        version = container.get(ADMIN, "/version").json()
+        assert (version["version"], version["revision"]) == ("v1.2.3", "0123abc")
+        assert container.state["OOMKilled"] is False
+
+
+@variants
+def test_it_drains_and_exits_0(
+    builds: ImageBuilds,
+    request: pytest.FixtureRequest,
+    base_image: str,
+    chosen: tuple[str, ...],
+) -> None:
+    """`docker stop` loses no request; once with the delay that the service has by default."""
+    image, network = builds.image(base_image, chosen), network_of(chosen, request)
+    default = (base_image, chosen) == VARIANTS[0]
+    delay, within = (10, 60) if default else (3, 30)
+    args = NONE if default else (f"--env=DRAIN_DELAY={delay}s",)
+    with service(builds, image, *args, network=network) as container:
+        check_stop(container, within=within, drain=delay)
+        check_logs(container)
+
+
+def test_a_request_on_its_way_is_answered(builds: ImageBuilds) -> None:
+    """One that takes longer than the drain delay is waited for; its connection is not cut."""
+    source = builds.source("distroless", NONE, "slow")
+    replace_once(
+        source / "internal/api/api.go",
+        '\tv1.GET("/greetings/:name", getGreeting)\n',
+        '\tv1.GET("/greetings/:name", getGreeting)\n'
+        '\tv1.GET("/slow", func(c *gin.Context) { time.Sleep(4 * time.Second); c.Status(204) })\n',
+    )
+    replace_once(source / "internal/api/api.go", '\t"net/http"\n', '\t"net/http"\n\t"time"\n')
+    builds.build(source)
+    with service(builds, tag(source), *FAST_STOP) as container:
+        assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
+        statuses: list[int] = []
+        asking = threading.Thread(
+            target=lambda: statuses.append(container.get(HTTP, "/v1/slow").status)
+        )
+        asking.start()
+        time.sleep(1)
+        builds.engine.docker("stop", "--time=30", container.id)
+        asking.join()
+        assert statuses == [204]
+        assert container.state["ExitCode"] == 0
+
+
+@pytest.mark.parametrize("base_image", ["distroless", "alpine"])
+def test_only_alpine_has_a_shell(builds: ImageBuilds, base_image: str) -> None:
+    """Distroless holds nothing to run but the service."""
+    image = builds.image(base_image, NONE)
+    with builds.engine.run(image, "--entrypoint=/bin/sh", command=("-c", "exit 0")) as container:
+        eventually(lambda: container.state["Status"] != "running", 10)
+        assert (container.state["ExitCode"] == 0) is (base_image == "alpine")
+
+
+def test_distroless_holds_one_program(builds: ImageBuilds) -> None:
+    """Of all files in the image, the only program is the service."""
+    engine = builds.engine
+    with engine.run(builds.image("distroless", NONE)) as container:
+        target = builds.folder / "image.tar"
+        engine.docker("export", f"--output={target}", container.id)
+    with tarfile.open(target) as tar:
+        files = [(m.name, tar.extractfile(m)) for m in tar if m.isfile()]
+        programs = [name for name, file in files if file and file.read(4) == b"\x7fELF"]
+    assert programs == ["app"]
+
+
+@pytest.mark.parametrize("chosen", [NONE, ("postgres",)], ids=["none", "postgres"])
+def test_the_articles_command_works(builds: ImageBuilds, chosen: tuple[str, ...]) -> None:
+    """With and without a database behind it, the service starts and serves."""
+    image = builds.image("distroless", chosen)
+    if port_taken(HTTP):
+        unavailable(f"port {HTTP} of this machine is taken")
+    url = "postgres://user:pass@prod-db:5432/app"
+    with builds.engine.run(
+        image, "-e", "GIN_MODE=release", "-e", f"DATABASE_URL={url}", "-p", "8080:8080"
+    ) as container:
+        answers = eventually(lambda: get(HTTP, "/v1/greetings/Ada").status == 200, 15)
+        assert answers, container.output()
+        check_logs(container)
+        assert "pass@" not in container.output()
+        if not chosen:
+            check_healthy(container)
+
+
+def port_taken(port: int) -> bool:
+    """Whether something on this machine listens there."""
+    try:
+        get(port, "/", timeout=2)
+    except ConnectionRefusedError:
+        return False
+    except (OSError, http.client.HTTPException):
+        return True
+    return True
+
+
+@pytest.mark.parametrize("base_image", ["distroless", "alpine"])
+def test_readiness_follows_the_stores(builds: ImageBuilds, stores: Stores, base_image: str) -> None:
+    """PostgreSQL and Redis go and come back; the service says so, and is never restarted."""
+    image = builds.image(base_image, BOTH)
+    with service(builds, image, network=stores.network) as container:
+        check_dependencies(container, stores)
+
+
+def test_a_missing_url_is_named(builds: ImageBuilds) -> None:
+    """A service without its database's URL refuses to start, and says what is missing."""
+    with builds.engine.run(builds.image("distroless", BOTH)) as container:
+        assert eventually(lambda: container.state["Status"] == "exited", 10)
+        assert container.state["ExitCode"] == 1
+        assert "DATABASE_URL" in container.output()
+        assert "REDIS_URL" in container.output()
+
+
+# ---------------------------------------------------------------------------
+# Compose
+# ---------------------------------------------------------------------------
+
+SERVICES = ("nginx", "app", "migrate", "postgres", "redis")
+PROBLEM = "application/problem+json"
+HIDDEN = (
+    *("/metrics", "/health", "/healthz", "/ready", "/version", "/debug/pprof/"),
+    *(
+        "//metrics",
+        "/%6detrics",
+        "/%2fmetrics",
+        "/./health",
+        "/v1/../metrics",
+        "/v1/%2e%2e/version",
+    ),
+    *("/metrics/", "/ready//", "/healthz?x=1", "/metrics%3fx", "/METRICS"),
+)
+CLAIMS = {
+    "X-Forwarded-For": "203.0.113.1, 203.0.113.2",
+    "X-Real-IP": "203.0.113.3",
+    "Forwarded": "for=203.0.113.4",
+    "True-Client-IP": "203.0.113.5",
+}
+
+
+def test_compose_brings_everything_up(builds: ImageBuilds, tmp_path: Path) -> None:
+    """From a fresh render, all is healthy, the API answers, and the service stops in time."""
+    if port_taken(HTTP):
+        unavailable(f"port {HTTP} of this machine is taken")
+    its = stack(builds, render(tmp_path / "compose-none", deploy=["compose"]))
+    try:
+        its.up()
+        assert its.compose.state(its.project) == {"nginx": "healthy", "app": "healthy"}
+        assert its.ask("/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
+        started = time.monotonic()
+        its("stop", "app")
+        assert time.monotonic() - started < 30
+        [app] = its.containers("app")
+        assert app.state["ExitCode"] == 0, app.output()
+        # Nothing is behind nginx any more: it says so as the service would.
+        answer = its.ask("/v1/greetings/Ada")
+        assert answer.status in (502, 504)
+        assert answer.headers["content-type"] == PROBLEM
+        assert answer.json()["status"] == answer.status
+    finally:
+        its.down()
+
+
+@pytest.fixture(scope="module")
+def whole(builds: ImageBuilds, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything that Compose can bring up without a profile."""
+    project = tmp_path_factory.mktemp("stack") / "compose-both"
+    render(project, deploy=["compose"], datastores=list(BOTH), tracing=True)
+    its = stack(builds, project, free_port())
+    try:
+        its.up()
+        yield its
+    finally:
+        its.down()
+
+
+@pytest.fixture(scope="module")
+def neighbour(whole: Stack) -> Iterator[Container]:
+    """Somebody whom nginx sees under an address of its own, with curl."""
+    [nginx] = whole.containers("nginx")
+    network = next(iter(nginx.inspect()["NetworkSettings"]["Networks"]))
+    image = nginx.inspect()["Config"]["Image"]
+    where = (f"--network={network}", "--entrypoint=sleep")
+    with whole.compose.engine.run(image, *where, command=("600",)) as container:
+        yield container
+
+
+def check_published(its: Stack) -> None:
+    """Only nginx publishes a port, and to this machine alone."""
+    published = {
+        service: [
+            binding["HostIp"]
+            for container in its.containers(service)
+            for bindings in (container.inspect()["HostConfig"]["PortBindings"] or {}).values()
+            for binding in bindings
+        ]
+        for service in SERVICES
+    }
+    assert published == {service: [] for service in SERVICES} | {"nginx": ["127.0.0.1"]}
+
+
+def check_hardened(its: Stack) -> None:
+    """No container may write to its root, gain a right, or take more than its share."""
+    for service in SERVICES:
+        for container in its.containers(service):
+            found = container.inspect()
+            host = found["HostConfig"]
+            assert host["ReadonlyRootfs"], service
+            assert host["CapDrop"] == ["ALL"], service
+            assert not host["CapAdd"], service
+            assert not host["Privileged"], service
+            assert host["SecurityOpt"] == ["no-new-privileges:true"], service
+            assert 0 < host["Memory"] == host["MemorySwap"], service
+            assert 0 < (host["PidsLimit"] or 0) <= 256, service
+            assert 0 < host["NanoCpus"] <= 2e9, service
+            assert found["Config"]["User"].split(":")[0] not in ("", "0", "root"), service
+
+
+def check_hidden(its: Stack) -> None:
+    """What operators ask is answered inside, and nowhere outside."""
+    [app] = its.containers("app")
+    address = app.address("edge")
+    for path in ("/metrics", "/health", "/healthz", "/ready", "/version"):
+        assert ask(address, ADMIN, path).status == 200, path
+    for path in HIDDEN:
+        answer = its.ask(path)
+        assert (answer.status, answer.headers["content-type"]) == (404, PROBLEM), path
+
+
+def check_addresses(its: Stack, neighbour: Container) -> None:
+    """Both logs name the client's own address, whatever it claims."""
+    id = secrets.token_hex(8)
+    claims = [f"{name}: {value}" for name, value in CLAIMS.items()]
+    headers = [part for claim in (*claims, f"X-Request-ID: {id}") for part in ("--header", claim)]
+    url = f"http://nginx:{HTTP}/v1/greetings/Ada"
+    assert neighbour.execute("curl", "--fail", "--silent", *headers, url) == 0
+    for service in ("nginx", "app"):
+        [line] = logged(its, service, id)
+        assert line["clientIp"] == neighbour.address("edge"), line
+        assert "203.0.113." not in json.dumps(line), line
+
+
+def logged(its: Stack, service: str, request_id: str) -> list[dict[str, Any]]:
+    """The lines of a request, which may take a moment."""
+
+    def found() -> list[dict[str, Any]]:
+        return [line for line in its.lines(service) if line.get("requestId") == request_id]
+
+    eventually(lambda: bool(found()), 5)
+    return found()
+
+
+def test_the_stores_and_their_schema_come_first(whole: Stack) -> None:
+    """The service starts on a database that is migrated, and is ready."""
+    state = whole.compose.state(whole.project)
+    assert state.pop("migrate") == "exited"
+    assert state == dict.fromkeys(set(SERVICES) - {"migrate"}, "healthy")
+    assert "00001_greetings.sql" in whole("logs", "migrate")
+    [app] = whole.containers("app")
+    assert ask(app.address("edge"), ADMIN, "/health").json()["status"] == "UP"
+    assert whole.ask("/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
+
+
+def test_only_nginx_publishes_a_port(whole: Stack, tmp_path: Path) -> None:
+    """A service that publishes one would be reached past nginx."""
+    check_published(whole)
+    old = "    networks:\n      # What others call it"
+    new = f"    ports: [127.0.0.1::{HTTP}]\n{old}"
+    with created(whole, tmp_path, old, new) as wrong, pytest.raises(AssertionError, match="app"):
+        check_published(wrong)
+
+
+def test_every_container_is_hardened(whole: Stack, tmp_path: Path) -> None:
+    """Of each container, the engine says what it may do and take."""
+    check_hardened(whole)
+    for old, found in (
+        ("    memswap_limit: 512m\n", "postgres"),
+        ("  read_only: true\n", "nginx"),
+        ("  pids_limit: 128\n", "nginx"),
+    ):
+        with (
+            created(whole, tmp_path, old, "") as wrong,
+            pytest.raises(AssertionError, match=found),
+        ):
+            check_hardened(wrong)
+
+
+@contextmanager
+def created(its: Stack, folder: Path, old: str, new: str) -> Iterator[Stack]:
+    """The stack with something else in its compose.yaml, its containers made and not started."""
+    project = folder / "wrong"
+    shutil.copytree(its.project, project)
+    replace_once(project / "compose.yaml", old, new)
+    with (project / ".env").open("a") as settings:
+        settings.write("COMPOSE_PROJECT_NAME=wrong\n")
+    wrong = Stack(its.compose, project, its.port)
+    try:
+        wrong("create", "--no-build")
+        yield wrong
+    finally:
+        wrong.down()
+        shutil.rmtree(project)
+
+
+def test_probes_and_metrics_are_not_reached_from_outside(whole: Stack) -> None:
+    """Whatever the path looks like; an nginx that leads to the admin port is noticed."""
+    check_hidden(whole)
+    with (
+        whole.nginx_with("        location ~ ^/(metrics|", "        location ~ ^/(none|"),
+        whole.nginx_with(f"server myservice:{HTTP} resolve", f"server myservice:{ADMIN} resolve"),
+        pytest.raises(AssertionError, match="/metrics"),
+    ):
+        check_hidden(whole)
+
+
+def test_nobody_forges_an_address(whole: Stack, neighbour: Container) -> None:
+    """An nginx that appends to what clients claim is noticed."""
+    check_addresses(whole, neighbour)
+    old, new = "X-Forwarded-For $remote_addr", "X-Forwarded-For $proxy_add_x_forwarded_for"
+    with whole.nginx_with(old, new), pytest.raises(AssertionError, match=r"203\.0\.113\.2"):
+        check_addresses(whole, neighbour)
+
+
+def test_a_request_is_found_in_both_logs(whole: Stack) -> None:
+    """By its request id and its trace id, in lines of the same fields."""
+    trace = secrets.token_hex(16)
+    parent = f"00-{trace}-{secrets.token_hex(8)}-01"
+    id = f"a.Client-{trace}_1"
+    answer = whole.ask("/v1/greetings/Ada?x=1", X_Request_ID=id, traceparent=parent)
+    assert answer.headers["x-request-id"] == id
+    [outer], [inner] = logged(whole, "nginx", id), logged(whole, "app", id)
+    assert outer["traceId"] == inner["traceId"] == trace
+    assert outer.keys() == {
+        *("timestamp", "level", "service", "traceId", "requestId", "message", "method", "path"),
+        *("status", "durationMs", "clientIp", "upstream", "upstreamStatus"),
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", outer["timestamp"])
+    for field in ("message", "method", "status", "level"):
+        assert outer[field] == inner[field], field
+    assert outer["path"] == "/v1/greetings/Ada"
+    assert isinstance(outer["durationMs"], int)
+
+    answer = whole.ask("/v1/greetings/Ada", X_Request_ID='no "id"', traceparent="nonsense")
+    id = answer.headers["x-request-id"]
+    assert re.fullmatch(r"[0-9a-f]{32}", id)
+    [outer], [inner] = logged(whole, "nginx", id), logged(whole, "app", id)
+    assert outer["traceId"] == ""
+    assert inner["traceId"]
+
+
+def test_a_body_too_large_is_refused_at_the_edge(whole: Stack) -> None:
+    """One byte over the limit is a problem of nginx's, the limit itself the service's business."""
+    answer = whole.ask("/v1/greetings", "POST", b" " * (2**20 + 1), X_Request_ID="too-large")
+    assert (answer.status, answer.headers["content-type"]) == (413, PROBLEM)
+    assert answer.json() == {"type": "about:blank", "title": "Content Too Large", "status": 413}
+    [line] = logged(whole, "nginx", "too-large")
+    assert (line["status"], line["upstream"]) == (413, "")
+    name = b'{"name":"Ada"}'
+    assert whole.ask("/v1/greetings", "POST", name.rjust(2**20)).status == 201
+
+
+def test_an_edit_of_the_configuration_reloads_the_service(whole: Stack) -> None:
+    """The folder is mounted: what an editor writes is in effect, and nothing was restarted."""
+    [app] = whole.containers("app")
+    started = app.state["StartedAt"]
+    replace_once(whole.project / "config/development.yaml", "log_level: debug", "log_level: info")
+
+    def reloaded() -> bool:
+        return any(line["message"] == "configuration reloaded" for line in whole.lines("app"))
+
+    assert eventually(reloaded, 10), app.output()
+    assert app.state["StartedAt"] == started
+
+
+# ---------------------------------------------------------------------------
+# What the checkers must refuse
+# ---------------------------------------------------------------------------
+
+
+def test_a_root_user_is_refused(builds: ImageBuilds) -> None:
+    """The Dockerfile without its USER."""
+    image = builds.mutant("alpine", "root", "Dockerfile", f"USER {USER}\n", "")
+    with pytest.raises(AssertionError):
+        check_configuration(builds.engine, image)
+    with service(builds, image) as container, pytest.raises(AssertionError):
+        check_user(container)
+
+
+def test_a_wrong_port_is_refused(builds: ImageBuilds) -> None:
+    """The admin listener on a port that nobody asks."""
+    main = "cmd/myservice/main.go"
+    old, new = '"tcp", cfg.AdminAddr)', '"tcp", ":9999")'
+    image = builds.mutant("distroless", "port", main, old, new)
+    patience = ("--health-retries=1", "--health-start-period=1s")
+    with service(builds, image, *OFTEN, *patience) as container:
+        assert eventually(lambda: container.state["Health"]["Status"] == "unhealthy", 30)
+        assert container.execute("/app", "healthcheck") == 1
+        with pytest.raises(AssertionError):
+            check_api(container)
+
+
+def test_a_wrong_file_is_refused(builds: ImageBuilds) -> None:
+    """What cannot be executed does not start."""
+    old, new = (
+        "COPY --from=build /app /app",
+        "COPY --from=build --chmod=755 /usr/local/go/VERSION /app",
+    )
+    image = builds.mutant("distroless", "file", "Dockerfile", old, new)
+    with service(builds, image) as container, pytest.raises(AssertionError):
+        check_user(container)
+
+
+def test_a_deaf_service_is_refused(builds: ImageBuilds) -> None:
+    """A shell as first process keeps SIGTERM to itself."""
+    image = builds.mutant(
+        "alpine", "shell", "Dockerfile", 'ENTRYPOINT ["/app"]', "ENTRYPOINT /app & wait"
+    )
+    with service(builds, image) as container, pytest.raises(AssertionError):
+        check_stop(container, within=5, drain=2)
+
+
+def test_a_sudden_stop_is_refused(builds: ImageBuilds) -> None:
+    """A service that shuts down without draining turns requests away."""
+    main = "cmd/myservice/main.go"
+    image = builds.mutant(
+        "distroless", "sudden", main, "time.After(cfg.DrainDelay)", "time.After(0)"
+    )
+    with service(builds, image) as container, pytest.raises(AssertionError):
+        check_stop(container, within=15, drain=3)
+
+
+def test_text_in_the_log_is_refused(builds: ImageBuilds) -> None:
+    """One line that is not JSON."""
+    main = "cmd/myservice/main.go"
+    old = "\tlogging.SetLevel(cfg.LogLevel)\n"
+    image = builds.mutant("distroless", "text", main, old, old + '\tfmt.Println("hello")\n')
+    with service(builds, image, *OFTEN) as container:
+        check_healthy(container)
+        with pytest.raises(AssertionError, match="not JSON: hello"):
+            check_logs(container)
+
+
+def test_a_careless_readiness_is_refused(builds: ImageBuilds, stores: Stores) -> None:
+    """A service that calls itself ready without its database."""
+    source = builds.source("distroless", BOTH, "mutant-careless")
+    replace_once(source / "cmd/myservice/main.go", "Critical: true, ", "")
+    builds.build(source)
+    with (
+        service(builds, tag(source), network=stores.network) as container,
+        pytest.raises(AssertionError),
+    ):
+        check_dependencies(container, stores)

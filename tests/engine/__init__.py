@@ -1,7 +1,0 @@
-"""A Docker engine for tests and benchmarks, and base images where no registry is reachable."""
-
-from engine.bases import Base, base
-from engine.daemon import start
-from engine.docker import Container, Engine, Response, get
-
-__all__ = ["Base", "Container", "Engine", "Response", "base", "get", "start"]

@@ -1,0 +1,76 @@
+"""The template of the working tree, rendered."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import copier
+import yaml
+
+from helpers.machine import ROOT
+
+
+@functools.cache
+def template() -> Path:
+    """A copy of the working tree's template in a folder without git.
+
+    Copier commits a dirty work tree into a clone on every render; a plain folder spares that.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="gindock-template-"))
+    shutil.copy(ROOT / "copier.yml", folder)
+    shutil.copytree(ROOT / "template", folder / "template", symlinks=True)
+    return folder
+
+
+def render(destination: Path, **answers: Any) -> Path:
+    """Render the working tree's template with `answers`, the rest by default."""
+    data = {"service_name": "myservice", "module_path": "github.com/acme/myservice", **answers}
+    copier.run_copy(
+        str(template()),
+        destination,
+        data=data,
+        defaults=True,
+        quiet=True,
+        settings=copier.Settings(),
+    )
+    return destination
+
+
+def build_flags(source: Path) -> list[str]:
+    """What `go build` is told in the Dockerfile of `source`, its build arguments as they stand."""
+    dockerfile = (source / "Dockerfile").read_text().replace("\\\n", " ")
+    found = re.search(r" go build (.*) -o /app (.*) \./cmd/\S+$", dockerfile, re.MULTILINE)
+    assert found, "no `go build` in the Dockerfile"
+    return shlex.split(f"{found[1]} {found[2]}")
+
+
+def oversize(files: Mapping[str, str]) -> list[str]:
+    """Which limits of size a default render, its texts by their paths, breaks.
+
+    It may have 45 files, and 1200 lines of Go that are no tests, as `cloc` counts lines of
+    code: neither blank nor a comment.
+    """
+    lines = [
+        line
+        for path, text in files.items()
+        if path.endswith(".go") and not path.endswith("_test.go")
+        for line in text.splitlines()
+        if line.strip() and not line.strip().startswith("//")
+    ]
+    return [
+        *([f"{len(files)} files"] if len(files) > 45 else []),
+        *([f"{len(lines)} lines of Go"] if len(lines) > 1200 else []),
+    ]
+
+
+@functools.cache
+def version(of: str) -> str:
+    """Return the version that the template names, as copier.yml calls it: `go_version`, say."""
+    return str(yaml.safe_load((ROOT / "copier.yml").read_text())[of]["default"])

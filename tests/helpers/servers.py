@@ -1,0 +1,225 @@
+"""Real servers of Debian's packages, run as an unprivileged user on free ports of 127.0.0.1."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from helpers.machine import need, run, unavailable
+from helpers.service import eventually, free_port
+
+S = TypeVar("S", bound="Server")
+
+PASSWORD = "hunter2"  # noqa: S105
+
+
+def postgres_programs() -> Path:
+    """Return the folder of the newest PostgreSQL's programs; Debian keeps them off PATH."""
+    folders = Path("/usr/lib/postgresql").glob("*/bin")
+    found = sorted(folders, key=lambda folder: int(folder.parent.name))
+    if not found:
+        unavailable("postgresql is not installed")
+    return found[-1]
+
+
+class Server:
+    """A server that can be killed, and started again on the same port with its data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def command(self) -> Sequence[str | Path]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start, unless it runs, and wait until connections are taken."""
+
+        def up() -> bool:
+            if self.process is None or self.process.poll() is not None:
+                with (self.folder / "log").open("ab") as log:
+                    # Its children of a former life may still hold the data for a moment.
+                    self.process = subprocess.Popen(
+                        self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                        cwd=self.folder, user=user(), group=user_group(), extra_groups=[],
+                        start_new_session=True,
+                    )  # fmt: skip
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return self.process.poll() is None
+            return False
+
+        try:
+            eventually(f"{self.command[0]} is up", up)
+        except pytest.fail.Exception:
+            log = (self.folder / "log").read_text()[-2000:]
+            pytest.fail(f"{self.command[0]} does not start:\n{log}", pytrace=False)
+
+    def kill(self) -> None:
+        """End the server, and its children, as the kernel would."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+            time.sleep(0.1)
+
+
+class Postgres(Server):
+    """PostgreSQL with a role `app` and its databases."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.programs = postgres_programs()
+        self.count = 0
+        (folder / "password").write_text(PASSWORD)
+        give(folder)
+        done = subprocess.run(
+            [
+                *(self.programs / "initdb", "--pgdata", folder / "data", "--username=app"),
+                *("--pwfile", folder / "password", "--auth=scram-sha-256", "--no-sync"),
+                *("--encoding=UTF8", "--locale=C"),
+            ],
+            cwd=folder, user=user(), group=user_group(), extra_groups=[],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.fail(f"initdb: {done.stdout}{done.stderr}", pytrace=False)
+
+    @property
+    def command(self) -> Sequence[str | Path]:
+        return [
+            *(self.programs / "postgres", "-D", self.folder / "data", "-p", str(self.port)),
+            *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
+            *("-c", "fsync=off", "-c", "max_connections=60"),
+        ]
+
+    def url(self, database: str) -> str:
+        return f"postgres://app:{PASSWORD}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+
+    def start(self) -> None:
+        super().start()
+
+        def ready() -> bool:
+            return self._psql("postgres", "SELECT 1").returncode == 0
+
+        eventually("PostgreSQL answers", ready)
+
+    def create(self, **settings: float) -> Database:
+        """Create an empty database, in which `settings` can be asked for as test.<name>."""
+        self.count += 1
+        database = Database(self, f"app{self.count}")
+        statements = [f"SET test.{name} = {value}" for name, value in settings.items()]
+        self.ask("postgres", f"CREATE DATABASE {database.name}")
+        for statement in statements:
+            self.ask("postgres", f"ALTER DATABASE {database.name} {statement}")
+        return database
+
+    def ask(self, database: str, query: str) -> list[str]:
+        """The rows of an answer, a line each."""
+        done = self._psql(database, query)
+        assert done.returncode == 0, done.stdout
+        return done.stdout.split("\n")[:-1]
+
+    def _psql(self, database: str, query: str) -> subprocess.CompletedProcess[str]:
+        psql = (self.programs / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", query)
+        return run([*psql, self.url(database)], self.folder, ok=False, timeout=30)
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of a server."""
+
+    server: Postgres
+    name: str
+
+    @property
+    def url(self) -> str:
+        return self.server.url(self.name)
+
+    def ask(self, query: str) -> list[str]:
+        """The rows of an answer, a line each."""
+        return self.server.ask(self.name, query)
+
+    def has(self, table: str) -> bool:
+        return self.ask(f"SELECT to_regclass('{table}') IS NOT NULL") == ["t"]
+
+    def sleepers(self) -> int:
+        """How many statements sleep."""
+        where = "datname = current_database() AND wait_event = 'PgSleep'"
+        [count] = self.ask(f"SELECT count(*) FROM pg_stat_activity WHERE {where}")
+        return int(count)
+
+
+class Redis(Server):
+    """Redis with a password."""
+
+    def __init__(self, folder: Path) -> None:
+        need("redis-server")
+        super().__init__(folder)
+        give(folder)
+
+    @property
+    def command(self) -> Sequence[str | Path]:
+        return [
+            *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--requirepass", PASSWORD, "--save", "", "--appendonly", "no"),
+        ]
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+
+
+def user() -> str | None:
+    """Whom servers run as: PostgreSQL refuses root."""
+    return "nobody" if os.geteuid() == 0 else None
+
+
+def user_group() -> int | None:
+    name = user()
+    return pwd.getpwnam(name).pw_gid if name else None
+
+
+def give(folder: Path) -> None:
+    """Let the servers' user have a folder."""
+    if name := user():
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, name)
+
+
+@contextlib.contextmanager
+def folder_of(name: str) -> Iterator[Path]:
+    """A folder that the servers' user can reach, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix=f"gindock-{name}-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def at_hand(kind: type[S]) -> Iterator[S]:
+    """A server of that kind, not started yet, and killed in the end."""
+    with folder_of(kind.__name__.lower()) as folder:
+        server = kind(folder)
+        try:
+            yield server
+        finally:
+            server.kill()

@@ -1,0 +1,324 @@
+"""A rendered Go tree: built, changed, and run as the service it is."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import shutil
+import signal
+import socket
+import string
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import pytest
+
+from helpers.machine import ROOT, need, run
+from helpers.rendering import build_flags, render, version
+
+T = TypeVar("T")
+
+#: The answers behind each distinct Go tree.
+TREES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "postgres": {"datastores": ["postgres"]},
+    "redis": {"datastores": ["redis"]},
+    "postgres-redis": {"datastores": ["postgres", "redis"]},
+    "tracing": {"tracing": True},
+    "everything": {"datastores": ["postgres", "redis"], "tracing": True},
+    "customised": {
+        "datastores": ["postgres", "redis"],
+        "http_port": 18080,
+        "admin_port": 19090,
+        "liveness_path": "/probes/alive",
+        "readiness_path": "/probes/takes-requests",
+        "probe_timeout_seconds": 60,
+    },
+    "long": {
+        "service_name": "s" + "-long-name" * 5 + "z",
+        "module_path": "example.com/" + "/".join(["a-rather-long-element"] * 8) + "/v2",
+    },
+}
+
+#: The oldest Go that go.mod allows, as this machine has it, and the one that images use.
+TOOLCHAINS = ["local", f"go{version('go_version')}"]
+
+#: What is stamped on a binary in place of the Dockerfile's build arguments.
+STAMPS = {"VERSION": "v1.2.3", "REVISION": "abc", "DATE": "2026-11-23"}
+
+
+@dataclass
+class Tree:
+    """A rendered repository."""
+
+    path: Path
+    answers: dict[str, Any]
+
+    @property
+    def service(self) -> str:
+        return str(self.answers.get("service_name", "myservice"))
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def main(self) -> Path:
+        return self.path / "cmd" / self.service / "main.go"
+
+
+def substitute_once(path: Path, pattern: str, replacement: str) -> None:
+    """Replace the one match of `pattern`: an substitute_once that does nothing proves nothing."""
+    text, count = re.subn(pattern, replacement, path.read_text(), flags=re.MULTILINE)
+    assert count == 1, f"{pattern!r} matches {count} times in {path.name}"
+    path.write_text(text)
+
+
+def rendered_tree(folder: Path, name: str) -> Tree:
+    need("go")
+    return Tree(render(folder / "project", **TREES[name]), TREES[name])
+
+
+def add_extra_routes(tree: Tree) -> Tree:
+    """Add the routes of extra_routes/extra.go to the API."""
+    shutil.copy(
+        ROOT / "tests" / "helpers" / "extra_routes" / "extra.go", tree.file("internal/api/extra.go")
+    )
+    substitute_once(
+        tree.file("internal/api/api.go"),
+        r"^(func Register\((\w+) .*\{)$",
+        r"\1\n\tregisterExtra(\2)",
+    )
+    return tree
+
+
+def go(tree: Tree, *arguments: str, ok: bool = True, toolchain: str = "local") -> str | None:
+    """What a go command printed; None where it failed although that was `ok=False`."""
+    done = run(["nice", "go", *arguments], tree.path, {"GOTOOLCHAIN": toolchain}, ok=ok)
+    return None if done.returncode else done.stdout
+
+
+def build(tree: Tree, toolchain: str = "local") -> Path:
+    """Build as the Dockerfile does."""
+    binary = tree.path.parent / f"app-{toolchain}"
+    flags = [string.Template(flag).substitute(STAMPS) for flag in build_flags(tree.path)]
+    run(
+        ["nice", "go", "build", *flags, "-o", binary, f"./cmd/{tree.service}"],
+        tree.path,
+        {"CGO_ENABLED": "0", "GOTOOLCHAIN": toolchain},
+    )
+    return binary
+
+
+# -- the running service -------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, read in full."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: str
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem details that every error must come as."""
+        assert self.headers["Content-Type"] == "application/problem+json", self
+        problem: dict[str, Any] = json.loads(self.body)
+        assert problem["status"] == self.status
+        assert problem["title"]
+        return problem
+
+
+def exchange(port: int, data: bytes, timeout: float = 25) -> Answer | None:
+    """What `data`, sent as it is, is answered with; None where the connection just ends."""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(data)
+        return answer(connection)
+
+
+def answer(connection: socket.socket) -> Answer | None:
+    """The next response; None where the connection ends without one."""
+    response = http.client.HTTPResponse(connection)
+    try:
+        response.begin()
+        return Answer(response.status, response.headers, response.read().decode())
+    except (ConnectionError, http.client.BadStatusLine):
+        return None
+
+
+def eventually(what: str, fact: Callable[[], T | None], seconds: float = 20) -> T:
+    """The first value of `fact` that counts as true; `what` says what was waited for."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := fact():
+            return found
+        time.sleep(0.05)
+    pytest.fail(f"never within {seconds} s: {what}")
+
+
+@dataclass
+class Service:
+    """The built binary at work."""
+
+    process: subprocess.Popen[str]
+    http_port: int
+    admin_port: int
+    environment: dict[str, str]
+    lines: list[str] = field(default_factory=list)
+
+    def get(self, port: int, path: str, method: str = "GET") -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, path, headers={"Connection": "keep-alive"})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
+    def wait(self, port: int, path: str, status: int) -> str:
+        """The body of the first answer with `status`."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                got, body = self.get(port, path)
+                if got == status:
+                    return body
+            time.sleep(0.05)
+        pytest.fail(f"{path} never answered {status}:\n{''.join(self.lines)}")
+
+    def ask(
+        self, path: str, method: str = "GET", body: str | bytes | None = None, **headers: str
+    ) -> Answer:
+        """The API's answer; an underscore in a header's name stands for a hyphen."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=25)
+        with contextlib.closing(connection):
+            connection.request(
+                method, path, body, {k.replace("_", "-"): v for k, v in headers.items()}
+            )
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read().decode())
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines so far, parsed."""
+        lines: list[dict[str, Any]] = [json.loads(line) for line in list(self.lines)]
+        return lines
+
+    def logged(self, seconds: float = 10, /, **fields: Any) -> dict[str, Any]:
+        """The last line with these fields, waited for."""
+
+        def found() -> dict[str, Any] | None:
+            return next((line for line in reversed(self.log) if line | fields == line), None)
+
+        try:
+            return eventually(f"a line with {fields}", found, seconds)
+        except pytest.fail.Exception:
+            pytest.fail(f"no line with {fields}:\n{''.join(self.lines)}")
+
+    def metrics(self) -> dict[str, float]:
+        """The value of each series."""
+        _, text = self.get(self.admin_port, "/metrics")
+        samples = [line.rpartition(" ") for line in text.splitlines() if line[:1] != "#"]
+        return {series: float(value) for series, _, value in samples}
+
+    def metric(self, series: str) -> float:
+        """The value of one series, 0 where it is not there yet."""
+        return self.metrics().get(series, 0)
+
+    def stop(self, seconds: float) -> int:
+        """Ask the service to end; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=seconds)
+
+
+@contextlib.contextmanager
+def running(binary: Path, **environment: str) -> Iterator[Service]:
+    http_port, admin_port = free_port(), free_port()
+    variables = {
+        "HTTP_ADDR": f"127.0.0.1:{http_port}",
+        "ADMIN_ADDR": f"127.0.0.1:{admin_port}",
+        "DRAIN_DELAY": "2s",
+        **environment,
+    }
+    process = subprocess.Popen(
+        [binary],
+        env=variables,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    service = Service(process, http_port, admin_port, variables)
+    assert process.stdout
+    reader = threading.Thread(target=_read, args=[process.stdout, service.lines])
+    reader.start()
+    try:
+        yield service
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+
+
+def _read(stdout: IO[str], lines: list[str]) -> None:
+    for line in stdout:
+        lines.append(line)  # one by one: others read meanwhile
+
+
+#: What each line says, and what the line of a request says too.
+LINE = {"timestamp", "level", "service", "version", "traceId", "message"}
+REQUEST_LINE = LINE | {
+    *("spanId", "requestId", "method", "route", "status", "durationMs", "clientIp")
+}
+
+
+def faulty_lines(lines: list[str]) -> list[str]:
+    """The lines that are no JSON object with the fields that log systems rely on."""
+    return [line for line in lines if not sound(line)]
+
+
+def sound(line: str) -> bool:
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return False
+    if not isinstance(fields, dict) or not all(fields.get(name) for name in LINE):
+        return False
+    needed = REQUEST_LINE if fields["message"] == "request" else LINE
+    timestamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    return needed <= set(fields) and bool(re.fullmatch(timestamp, str(fields["timestamp"])))
+
+
+#: Metrics of the library's own about the runtime, whose names are not ours to choose.
+RUNTIME_METRIC = re.compile(r"(go|process)_")
+
+
+def metric_findings(exposition: str) -> list[str]:
+    """What promtool has against the metrics, but for missing help and runtime metrics."""
+    need("promtool")
+    done = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=exposition,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return [
+        line
+        for line in done.stdout.splitlines()
+        if not line.endswith("no help text") and not RUNTIME_METRIC.match(line)
+    ]

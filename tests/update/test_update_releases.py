@@ -1,0 +1,172 @@
+"""From every earlier release to this one, over pairs of answers: what a fresh render would be."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import covertable
+import pytest
+import yaml
+from helpers import releases
+from helpers.combinations import FACTORS, RULES
+from helpers.earlier import LANDED, offline
+from helpers.file_trees import Tree, snapshot
+from helpers.machine import git, need, run
+from helpers.projects import answers
+from helpers.releases import NEXT
+
+#: Probes take part by none, one and all: with each of their subsets there would be twice the cases.
+PAIRED = FACTORS | {"probes": [[], ["liveness"], ["startup", "liveness", "readiness"], None]}
+
+
+@functools.cache
+def questions(version: str) -> Mapping[str, Any]:
+    """Return the questions of an earlier release, as it is installed."""
+    package = releases.installed(version).parent.glob("lib/python*/site-packages/gindock")
+    text = (next(package) / "_template" / "copier.yml").read_text()
+    return {key: value for key, value in yaml.safe_load(text).items() if key[0] != "_"}
+
+
+def pairs(version: str) -> list[dict[str, Any]]:
+    """Return answers that the release asks for, in which any two values meet that can."""
+    known = questions(version)
+    asked = {
+        n: v for n, v in PAIRED.items() if n in known or (n == "go_env" and "goproxy" in known)
+    }
+    rules = [(names, rule) for names, rule in RULES if asked.keys() >= {*names}]
+    rows = covertable.make(
+        asked,
+        strength=2,
+        constraints=[{"operator": "fn", "requires": n, "evaluate": rule} for n, rule in rules],
+    )
+    return [
+        {name: row[name] for name in asked if name != "go_env" and row[name] is not None}
+        | row["go_env"]
+        for row in rows
+    ]
+
+
+def created(version: str, folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+    """Let the installed release `version` render each of the answers into `folder` by its name."""
+    folder.mkdir(parents=True)
+    (folder / "answers").mkdir()
+    command: list[str | Path] = [
+        "nice",
+        releases.installed(version) / "gindock",
+        "new",
+        "--defaults",
+        "--quiet",
+    ]
+
+    def create(name: str) -> None:
+        file = folder / "answers" / f"{name}.yml"
+        file.write_text(yaml.safe_dump({"service_name": "svc", **wanted[name]}))
+        run([*command, name, "--answers", file], folder)
+
+    first, *others = wanted
+    # Alone: Copier's mirror of the template cannot be brought up to date twice at once.
+    create(first)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(create, others))
+
+
+@dataclass(frozen=True)
+class Updated:
+    """A project of an earlier release, after its update, and what it is to be."""
+
+    answers: Mapping[str, Any]
+    project: Path
+    fresh: Path
+
+
+@pytest.fixture(scope="module")
+def updated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Updated]]:
+    """Projects of every earlier release by its version, updated by one command."""
+    folder = tmp_path_factory.mktemp("releases")
+    cases = {
+        version: {f"{version}-{n}": row for n, row in enumerate(pairs(version))}
+        for version in LANDED
+    }
+    for version, wanted in cases.items():
+        created(version, folder / "projects" / version, wanted)
+    recorded = {
+        name: {k: v for k, v in answers(project(folder, name)).items() if k[0] != "_"}
+        for wanted in cases.values()
+        for name in wanted
+    }
+    # Releases that ask the same are rendered afresh once.
+    called = {json.dumps(answered, sort_keys=True): name for name, answered in recorded.items()}
+    created(NEXT, folder / "fresh", {name: recorded[name] for name in called.values()})
+    done = offline(
+        releases.installed(NEXT) / "gindock", "update", "--defaults", "projects", cwd=folder
+    )
+    assert done.code == 0, done.stdout + done.stderr
+    return {
+        version: [
+            Updated(
+                row,
+                project(folder, name),
+                folder / "fresh" / called[json.dumps(recorded[name], sort_keys=True)],
+            )
+            for name, row in wanted.items()
+        ]
+        for version, wanted in cases.items()
+    }
+
+
+def project(folder: Path, name: str) -> Path:
+    """Return where the project `name`, which begins with its release, lies below `folder`."""
+    return folder / "projects" / name.rpartition("-")[0] / name
+
+
+@pytest.mark.parametrize("version", LANDED)
+def test_an_update_equals_a_fresh_render(
+    version: str,
+    updated: dict[str, list[Updated]],
+    record_property: Callable[[str, object], None],
+) -> None:
+    for case in updated[version]:
+        assert git(case.project, "diff", "--name-only") == ""
+        assert git(case.project, "ls-files", "--others") == ""
+        found, expected = snapshot(case.project), snapshot(case.fresh)
+        differing = [p for p in found | expected if found.get(p) != expected.get(p)]
+        assert differing == [], case.answers
+        assert answers(case.project)["_commit"] == f"v{NEXT}"
+    record_property("projects", len(updated[version]))
+
+
+def test_any_two_answers_of_a_release_meet() -> None:
+    """The oldest release asks least; the newest, all that there is to pair."""
+    for version in LANDED:
+        rows = pairs(version)
+        assert 5 < len(rows) < 30
+        assert all(set(row) <= questions(version).keys() for row in rows)
+    newest = pairs(LANDED[-1])
+    assert set().union(*newest) == (PAIRED.keys() - {"go_env"}) | {"goproxy", "goprivate"}
+
+
+def go_files(project: Path) -> Tree:
+    """Return what Go builds of a project."""
+    found = snapshot(project)
+    return {p: f for p, f in found.items() if p.startswith(("cmd/", "internal/", "go."))}
+
+
+def test_every_updated_service_builds(
+    updated: dict[str, list[Updated]], record_property: Callable[[str, object], None]
+) -> None:
+    need("go")
+    distinct = {
+        repr(go_files(case.project)): case.project for cases in updated.values() for case in cases
+    }
+    assert len(distinct) > 5
+    for project in distinct.values():
+        run(["nice", "go", "build", "./..."], project)
+        run(["nice", "go", "vet", "./..."], project)
+    record_property("distinct Go trees", len(distinct))
