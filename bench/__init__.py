@@ -1,4 +1,4 @@
-"""Measurements, as ratios within one run; each writes its own table into docs/measured/performance.md."""
+"""Ratios, measured side by side in one run; each bench writes its table into the docs."""
 
 import sys
 from pathlib import Path
