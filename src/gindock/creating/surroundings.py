@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gindock.creating.destination import nearest_folder
+from gindock.errors import UnreadableRepositoryError
 from gindock.gitio.command import GitError, line
 from gindock.gitio.repository import Repository
 
@@ -19,7 +20,7 @@ def repository(destination: Path, *, needed: bool = True) -> Repository | None:
     """The repository that `destination` is to lie in; None where it is to lie in none.
 
     Raises:
-        GitError: git cannot read it, and it is `needed`.
+        UnreadableRepositoryError: git cannot read it, and it is `needed`.
 
     """
     try:
@@ -27,9 +28,8 @@ def repository(destination: Path, *, needed: bool = True) -> Repository | None:
     except GitError as error:
         if not needed:
             return None
-        if os.path.lexists(destination / ".git"):
-            raise GitError(f"{error}, or choose another directory") from error
-        raise GitError(f"{error}, choose another directory, or add --no-git") from error
+        inside = os.path.lexists(destination / ".git")
+        raise UnreadableRepositoryError(str(error), not inside) from error
 
 
 def known(destination: Path, around: Repository | None) -> dict[str, Any]:

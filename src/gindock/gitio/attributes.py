@@ -9,9 +9,9 @@ import os
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
-from gindock.gitio.changes import Change
 from gindock.gitio.command import git
-from gindock.gitio.repository import Entry, Repository
+from gindock.gitio.formats import Change, Entry
+from gindock.gitio.repository import Repository
 
 _NAME = ".gitattributes"
 

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from gindock.gitio.attributes import Attributes
-from gindock.gitio.changes import ABSENT
 from gindock.gitio.command import GitError
-from gindock.gitio.repository import Entry, Repository
+from gindock.gitio.formats import ABSENT, Entry
+from gindock.gitio.repository import Repository
 
 #: Settings of the user's that would let git do more to the index than it is told.
 PLAIN = (

@@ -11,11 +11,7 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.command import GitError, git, line
-
-#: One entry of a tree: its mode and its object's id.
-Entry = tuple[str, str]
-#: The files of a tree by their paths, relative to the top of the repository.
-Tree = Mapping[str, Entry]
+from gindock.gitio.formats import Tree, parsed_index, parsed_tree
 
 #: The first with `git merge-tree --write-tree`.
 _OLDEST_GIT = (2, 38)
@@ -149,7 +145,7 @@ class Repository:
                 )
         unmerged = self.git("ls-files", "--unmerged", "-z", "--full-name")
         if unmerged:
-            paths = {os.fsdecode(e.partition(b"\t")[2]) for e in unmerged.split(b"\0") if e}
+            paths = {path for path, _, _ in parsed_index(unmerged)}
             ours = any(path.startswith(self.prefix) for path in paths)
             raise UserError(
                 f"there are conflicts in {', '.join(sorted(paths))} of {self.top}; resolve and "
@@ -188,12 +184,3 @@ def _refuse_broken(project: Path, top: Path | None) -> None:
 
 def _broken(what: str, reason: str) -> GitError:
     return GitError(f"{what} is broken ({reason}); mend it, or move it away")
-
-
-def parsed_tree(listing: bytes) -> dict[str, Entry]:
-    """What `git ls-tree -r -z` says."""
-    entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
-    return {
-        os.fsdecode(path): (meta.split()[0].decode(), meta.split()[2].decode())
-        for meta, path in entries
-    }

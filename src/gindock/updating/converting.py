@@ -11,10 +11,10 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes, changed
-from gindock.gitio.changes import Change, Conflict
 from gindock.gitio.command import GitError, git
+from gindock.gitio.formats import Change, Conflict, Entry, Tree
 from gindock.gitio.ondisk import PLAIN
-from gindock.gitio.repository import Entry, Repository, Tree
+from gindock.gitio.repository import Repository
 
 _ENCODING = "working-tree-encoding"
 _NAMES = ("filter", "ident", _ENCODING)

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from gindock.errors import UserError
-from gindock.gitio.changes import ABSENT, RAW, Change, Conflict
 from gindock.gitio.command import GitError
-from gindock.gitio.repository import Entry, Repository, Tree
-from gindock.updating.journal import Note, Notes
-from gindock.updating.merging import YOURS, Merge, Merged
+from gindock.gitio.formats import ABSENT, NOTHING, RAW, Change, Conflict, Entry, Tree
+from gindock.gitio.repository import Repository
+from gindock.updating.journal import Journal, Note
+from gindock.updating.merge import Merged
+from gindock.updating.merge_repository import YOURS, MergeRepository
 
-_NOTHING = ("0", "")
 #: What the files as they were before the update are called in conflict markers.
 _BASE = "before-the-update"
 
@@ -67,6 +67,13 @@ def half(repository: Repository, note: Note) -> Half | None:
     return Half(note, short)
 
 
+def uncommitted(repository: Repository, note: Note) -> list[Change]:
+    """The changes in `note` that HEAD does not have; none where it has all that differ."""
+    head = repository.entries("HEAD")
+    found = [c for c in note.changes if holds(head, c.path, c.old)]
+    return found if any(change.differs for change in found) else []
+
+
 def missing(repository: Repository, note: Note) -> list[str]:
     """The paths that HEAD has as they were before the update of `note`."""
     head = repository.entries("HEAD")
@@ -98,13 +105,13 @@ def is_missing_something(repository: Repository, found: Half, scratch: Path) -> 
     """Whether HEAD lacks anything of the update, or has a conflict in it that is not resolved."""
     scratch.mkdir(parents=True, exist_ok=True)
     try:
-        return Finish(repository, scratch, found.note, lasting=False).merged() is not None
+        return Rest(repository, scratch, found.note, lasting=False).merged() is not None
     except UserError:
         return True
 
 
-class Finish(Merge):
-    """The merge of an update's noted result into HEAD; see `Merge`.
+class Rest:
+    """What HEAD lacks of the result that an update noted, merged in `scratch`; see `merge`.
 
     Raises:
         UserError: git does not have the result any more.
@@ -112,58 +119,59 @@ class Finish(Merge):
     """
 
     def __init__(self, repository: Repository, scratch: Path, note: Note, *, lasting: bool) -> None:
-        super().__init__(repository, scratch, lasting=lasting)
+        self._repository = repository
+        self.merging = MergeRepository(repository, scratch, lasting=lasting)
         self._note = note
         if not _is_known(repository, note):
             raise UserError(
                 f"the update from {note.before} to {note.after} was interrupted and committed in "
                 "part, and what it was going to write is gone from git; take back the commit that "
                 "holds a part of it by `git revert`, and update again, or mend these files, and "
-                f"remove {Notes(repository).file}:\n"
+                f"remove {Journal(repository).file}:\n"
                 + "\n".join(f"  {path}" for path in missing(repository, note))
             )
 
     def merged(self) -> Merged | None:
         """What is missing, merged into HEAD; None where nothing is."""
-        note = self._note
-        head = self._repository.entries(self._head)
+        note, merging = self._note, self.merging
+        head = self._repository.entries(merging.head)
         arrived = self._arrived()
         again = self._conflicts_again(head, arrived)
-        before: dict[str, Entry] = dict.fromkeys(again, _NOTHING)
+        before: dict[str, Entry] = dict.fromkeys(again, NOTHING)
         after = {**before}
         for path in arrived - again.keys():
-            before[path] = after[path] = head.get(path, _NOTHING)
+            before[path] = after[path] = head.get(path, NOTHING)
         for path in note.conflicts.keys() - again.keys() - arrived:
             # The template's side, and not what the update made of both: its markers are no text.
-            before[path] = note.conflicts[path].stages.get(1, _NOTHING)
-            after[path] = note.conflicts[path].stages.get(3, _NOTHING)
+            before[path] = note.conflicts[path].stages.get(1, NOTHING)
+            after[path] = note.conflicts[path].stages.get(3, NOTHING)
         base, theirs = (
-            self._changed_tree(self._tree_of(name), changes)
+            merging.changed_tree(self._id(name), changes)
             for name, changes in ((f"{note.head}^{{tree}}", before), (note.tree, after))
         )
-        without = self._changed_tree(self._tree, dict.fromkeys(again, _NOTHING))
-        ancestor = self._commit(base)
+        without = merging.changed_tree(merging.head_tree, dict.fromkeys(again, NOTHING))
+        ancestor = merging.commit(base)
         template = f"template-{note.after}"
-        self._name(YOURS, self._commit(without, ancestor))
-        self._name(template, self._commit(theirs, ancestor))
+        merging.name(YOURS, merging.commit(without, ancestor))
+        merging.name(template, merging.commit(theirs, ancestor))
         # Without renames: what has moved may have gone from one place and not come to the other.
-        tree, conflicts = self._merge_tree(YOURS, template, renames=False)
+        tree, conflicts = merging.merge(YOURS, template, renames=False)
         declined = {p for p, c in conflicts.items() if c.stages.keys() == {1, 3}}
-        changes: dict[str, Entry] = dict.fromkeys(declined, _NOTHING)
+        changes: dict[str, Entry] = dict.fromkeys(declined, NOTHING)
         conflicts = {p: c for p, c in conflicts.items() if p not in declined}
-        changes |= self._named_base(tree, conflicts, ancestor, _BASE)
+        changes |= merging.label_base(tree, conflicts, ancestor, _BASE)
         changes |= {path: self._in_place(path) for path in again}
-        tree = self._changed_tree(tree, changes)
+        tree = merging.changed_tree(tree, changes)
         conflicts |= again
-        if tree == self._tree and not conflicts:
+        if tree == merging.head_tree and not conflicts:
             return None
         listed: Tree = self._repository.entries(note.tree)
         return Merged(
-            {}, head, listed, self._head, tree, self._changes(self._tree, tree, conflicts),
-            conflicts, frozenset(declined), frozenset(), {},
+            {}, head, listed, merging.head, tree,
+            merging.changes(merging.head_tree, tree, conflicts), conflicts, frozenset(declined),
         )  # fmt: skip
 
-    def _tree_of(self, name: str) -> str:
+    def _id(self, name: str) -> str:
         return self._repository.git("rev-parse", name).decode().strip()
 
     def _arrived(self) -> set[str]:
@@ -194,4 +202,4 @@ class Finish(Merge):
 
     def _in_place(self, path: str) -> Entry:
         change = next(change for change in self._note.changes if change.path == path)
-        return _NOTHING if change.goes else change.new
+        return NOTHING if change.goes else change.new

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes
-from gindock.gitio.changes import Change, files_below, folders_above
+from gindock.gitio.formats import Change
 from gindock.gitio.ondisk import PLAIN, OnDisk
+from gindock.gitio.paths import files_below, folders_above
 from gindock.gitio.repository import Repository
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes
-from gindock.gitio.changes import folders_above
 from gindock.gitio.command import GitError
 from gindock.gitio.ondisk import PLAIN
+from gindock.gitio.paths import folders_above
 
 #: What tells one state of a file from another; None where there is none.
 Identity = tuple[int, ...] | None

@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gindock.gitio.changes import Change, folders_above, index_info
 from gindock.gitio.command import git
+from gindock.gitio.formats import Change, Entry, index_info
 from gindock.gitio.ondisk import PLAIN
-from gindock.gitio.repository import Entry, Repository
+from gindock.gitio.paths import folders_above
+from gindock.gitio.repository import Repository
 from gindock.updating.journal import Note
 
 

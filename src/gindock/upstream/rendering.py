@@ -33,7 +33,7 @@ from copier.errors import (
 from jinja2 import TemplateError
 from plumbum import ProcessExecutionError, local
 
-from gindock.errors import BadInputError, UserError
+from gindock.errors import BadInputError, NobodyToAskError, UserError
 from gindock.gitio import environments
 from gindock.upstream import answers, declared, refusals, source
 from gindock.upstream.around_copier import nobody_to_ask, take_mirrors
@@ -282,9 +282,7 @@ def _copier(*, own: bool = True) -> Iterator[None]:
                 "be updated; commit them first"
             ) from None
         except InteractiveSessionError:
-            raise BadInputError(
-                "there is no terminal to ask on; add --defaults, or an option for each question"
-            ) from None
+            raise NobodyToAskError from None
         except UnsafeTemplateError as error:
             features = str(error).splitlines()[0]
             raise UserError(

@@ -1,16 +1,22 @@
-"""What changes between two trees, and how git tells it and is told it."""
+"""Git's own formats: what it tells of trees, changes and objects, and how it is told them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from gindock.gitio.repository import Entry
+#: One entry of a tree: its mode and its object's id.
+Entry = tuple[str, str]
+#: The files of a tree by their paths, relative to the top of the repository.
+Tree = Mapping[str, Entry]
 
+LINK = "120000"
+SUBMODULE = "160000"
 #: The mode of a path that a tree does not have.
 ABSENT = "000000"
+#: An entry that removes its path from a tree, or from the index.
+NOTHING: Entry = ("0", "")
 #: How `git diff-tree` is to tell changes to `parsed_changes`.
 RAW = ("-r", "-z", "--raw", "--no-renames", "--full-index")
 
@@ -59,6 +65,11 @@ class Conflict:
     reason: str
 
 
+def is_file(mode: str) -> bool:
+    """Whether `mode` is that of a regular file."""
+    return mode.startswith("100")
+
+
 def index_info(entries: Iterable[tuple[str, Entry]], width: int, stage: int = 0) -> bytes:
     """The lines of `git update-index -z --index-info` for `entries`; an empty id removes.
 
@@ -80,14 +91,40 @@ def parsed_changes(listing: bytes) -> list[Change]:
     return changes
 
 
-def folders_above(path: str) -> list[str]:
-    """The folders above `path`, the nearest first."""
-    return [above.as_posix() for above in Path(path).parents if above != Path()]
+def parsed_tree(listing: bytes) -> dict[str, Entry]:
+    """What `git ls-tree -r -z` says."""
+    entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
+    return {
+        os.fsdecode(path): (about.split()[0].decode(), about.split()[2].decode())
+        for about, path in entries
+    }
 
 
-def files_below(folder: Path) -> Iterator[str]:
-    """The paths of the files and links below `folder`."""
-    for above, folders, files in os.walk(folder):
-        links = [name for name in folders if Path(above, name).is_symlink()]
-        for name in (*files, *links):
-            yield Path(above, name).relative_to(folder).as_posix()
+def parsed_index(listing: bytes) -> Iterator[tuple[str, Entry, int]]:
+    """The paths, entries and stages in what `git ls-files --stage -z` says."""
+    for line in listing.split(b"\0"):
+        if line:
+            about, path = line.split(b"\t", 1)
+            mode, identity, stage = about.decode().split()
+            yield os.fsdecode(path), (mode, identity), int(stage)
+
+
+def parsed_objects(read: bytes) -> Iterator[bytes]:
+    """The contents of the objects in what `git cat-file --batch` says."""
+    position = 0
+    while position < len(read):
+        end = read.index(b"\n", position)
+        size = int(read[position:end].split()[2])
+        yield read[end + 1 : end + 1 + size]
+        position = end + 1 + size + 1
+
+
+def names(paths: Iterable[str]) -> bytes:
+    """`paths` as git reads them from standard input with `-z`."""
+    return b"".join(os.fsencode(path) + b"\0" for path in paths)
+
+
+def quoted(path: str) -> bytes:
+    """`path` in quotes, as git reads it on a line of its own."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return b'"' + os.fsencode(escaped) + b'"'
