@@ -49,7 +49,7 @@ def create(draft: Draft) -> Created:
     with_git = draft.request.with_git
     commit = warning = None
     fresh = with_git and is_fresh_repository(destination)
-    around = with_git and surroundings.repository(destination) is not None
+    around = with_git and surroundings.repository_around(destination) is not None
     if with_git and not around:
         git("init", "--quiet", "--initial-branch=main", ".", folder=draft.folder)
         commit, warning = _commit(draft.folder, version)

@@ -29,7 +29,7 @@ _JOURNAL = "journal.json"
 _PROJECT = "project"
 
 
-class Staging:
+class StagingFolder:
     """The staging folder of one destination."""
 
     def __init__(self, destination: Path, folder: Path) -> None:
@@ -92,7 +92,7 @@ class Staging:
 
 
 @contextmanager
-def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
+def staging_folder(destination: Path, *, elsewhere: bool = False) -> Iterator[StagingFolder]:
     """A staging folder for `destination`, removed at the end, whatever happens.
 
     With `elsewhere`, it lies in the system's temporary folder, from which nothing can be placed.
@@ -107,7 +107,7 @@ def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
         _clear(destination)
     check_free(destination)
     folder, lock = _new_folder(home)
-    held = Staging(destination, folder)
+    held = StagingFolder(destination, folder)
     try:
         yield held
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gindock.creating import surroundings
-from gindock.creating.destination import Staging, check_free, staging
+from gindock.creating.destination import StagingFolder, check_free, staging_folder
 from gindock.creating.request import NewRequest
 from gindock.errors import (
     BadInputError,
@@ -29,7 +29,7 @@ class Draft:
     """A rendered project that is not at its destination yet."""
 
     request: NewRequest
-    _staging: Staging
+    _staging: StagingFolder
     _known: Mapping[str, Any]
     folder: Path = field(init=False)
     """Where the service lies until it is created."""
@@ -216,9 +216,9 @@ def drafted(request: NewRequest) -> Iterator[Draft]:
     if directory is None and "service_name" in request.given:
         directory = _directory_named(request.given["service_name"])
     destination = directory or Path.cwd() / "service"
-    repository = surroundings.repository(destination, needed=request.with_git)
+    repository = surroundings.repository_around(destination, needed=request.with_git)
     known = surroundings.known(destination, repository) if request.questions else {}
-    with staging(destination, elsewhere=request.preview) as folder:
+    with staging_folder(destination, elsewhere=request.preview) as folder:
         yield Draft(request, folder, known)
 
 

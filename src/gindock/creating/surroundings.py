@@ -16,7 +16,7 @@ from gindock.gitio.repository import Repository
 _MODULE_PATH = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
 
-def repository(destination: Path, *, needed: bool = True) -> Repository | None:
+def repository_around(destination: Path, *, needed: bool = True) -> Repository | None:
     """The repository that `destination` is to lie in; None where it is to lie in none.
 
     Raises:
