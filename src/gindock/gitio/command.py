@@ -9,10 +9,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio import environments
+
+#: A folder may be called `:(top)`, and is not to be taken for a pattern.
+LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 
 _MISSING = "git is not installed; install it and run the command again"
 
@@ -59,6 +63,28 @@ def own_git(
 ) -> bytes:
     """Run git on a repository of gindock's own, as `git` does, without the user's settings."""
     return _run(arguments, folder, environments.for_own_repository(env), stdin, accept)
+
+
+@dataclass(frozen=True)
+class UsersGit:
+    """Git in the user's `folder`, as `git` runs it, each time with `options` and `env`."""
+
+    folder: Path
+    options: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(
+        self,
+        *arguments: str | Path,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        accept: Container[int] = (0,),
+    ) -> bytes:
+        """Run git; as `git` does it, and `env` goes before that of the place."""
+        env = {**self.env, **(env or {})}
+        return git(
+            *self.options, *arguments, folder=self.folder, stdin=stdin, env=env, accept=accept
+        )
 
 
 def fetching_git(*arguments: str | Path, folder: Path, stdin: bytes | None = None) -> bytes:

@@ -119,7 +119,7 @@ def parsed_objects(read: bytes) -> Iterator[bytes]:
         position = end + 1 + size + 1
 
 
-def names(paths: Iterable[str]) -> bytes:
+def null_ended(paths: Iterable[str]) -> bytes:
     """`paths` as git reads them from standard input with `-z`."""
     return b"".join(os.fsencode(path) + b"\0" for path in paths)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gindock.gitio.attributes import Attributes
 from gindock.gitio.command import GitError
-from gindock.gitio.formats import ABSENT, Entry
+from gindock.gitio.formats import ABSENT, Entry, is_file, quoted
 from gindock.gitio.repository import Repository
 
 #: Settings of the user's that would let git do more to the index than it is told.
@@ -33,7 +33,7 @@ class OnDisk:
         found, regular = set(), {}
         for path, (mode, identity) in entries.items():
             file = self._repository.top / path
-            if mode.startswith("100"):
+            if is_file(mode):
                 if not file.is_symlink() and file.is_file() and self._has_mode(file, mode):
                     regular[path] = identity
             elif self._is_other(file, mode, identity):
@@ -71,7 +71,7 @@ class OnDisk:
         """The ids of what git would store of the files `paths`."""
         # By its name, git would find the file that has these attributes.
         own = [path for path in paths if path in attributes.files]
-        names = b"".join(_quoted(path) + b"\n" for path in paths if path not in own)
+        names = b"".join(quoted(path) + b"\n" for path in paths if path not in own)
         found = {}
         if names:
             said = attributes.git(*PLAIN, "hash-object", "--stdin-paths", stdin=names)
@@ -110,9 +110,3 @@ class OnDisk:
         """Whether the work tree has what `setting` names, as it has unless git found otherwise."""
         said = self._repository.git("config", "--type=bool", setting, accept=(0, 1))
         return said.strip() != b"false"
-
-
-def _quoted(path: str) -> bytes:
-    """`path` on a line of its own, as git reads it from standard input."""
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return b'"' + os.fsencode(escaped) + b'"'

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gindock.errors import UserError
-from gindock.gitio.command import GitError, git, line
+from gindock.gitio.command import LITERAL, GitError, UsersGit, git, line
 from gindock.gitio.formats import Tree, parsed_index, parsed_tree
 
 #: The first with `git merge-tree --write-tree`.
@@ -114,17 +113,10 @@ class Repository:
             return "gindock update --abort" + ("" if here else f" {where}")
         return f"git{'' if here else f' -C {where}'} reset --hard"
 
-    def git(
-        self,
-        *arguments: str | Path,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        accept: Container[int] = (0,),
-    ) -> bytes:
-        """Run git at the top of the work tree, as `gindock.git.git` does."""
-        # A folder may be called `:(top)`.
-        env = {"GIT_LITERAL_PATHSPECS": "1", **(env or {})}
-        return git(*arguments, folder=self.top, stdin=stdin, env=env, accept=accept)
+    @property
+    def git(self) -> UsersGit:
+        """Git at the top of the work tree."""
+        return UsersGit(self.top, env=LITERAL)
 
     def entries(self, treeish: str) -> Tree:
         """The files below the project in a tree of the project's repository."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes
 from gindock.gitio.command import GitError
-from gindock.gitio.formats import index_info
+from gindock.gitio.formats import index_info, null_ended
 from gindock.gitio.ondisk import PLAIN
 from gindock.guard import leave, undisturbed
 from gindock.updating import finishing, indexes
@@ -129,7 +129,7 @@ def _coming(journal: Journal, merged: Merged, index: Path) -> list[str]:
         if change.path in merged.conflicts and not change.goes and change.path not in there
     ]
     if shown:  # Outside of a sparse checkout, as a rule.
-        names = b"".join(os.fsencode(path) + b"\0" for path in shown)
+        names = null_ended(shown)
         repository.git(
             *PLAIN, "update-index", "--no-skip-worktree", "-z", "--stdin",
             stdin=names, env={"GIT_INDEX_FILE": str(index)},

@@ -12,7 +12,7 @@ from pathlib import Path
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes, changed
 from gindock.gitio.command import GitError, git
-from gindock.gitio.formats import Change, Conflict, Entry, Tree
+from gindock.gitio.formats import Change, Conflict, Entry, Tree, is_file
 from gindock.gitio.ondisk import PLAIN
 from gindock.gitio.repository import Repository
 
@@ -54,7 +54,7 @@ class Conversion:
 
         """
         left = dict(conflicts)
-        regular = [path for path, (mode, _) in files.items() if mode.startswith("100")]
+        regular = [path for path, (mode, _) in files.items() if is_file(mode)]
         if self._same:
             regular = [path for path in regular if path in conflicts]
         if not regular:
@@ -94,7 +94,7 @@ class Conversion:
     def _conflict(self, path: str, conflict: Conflict) -> Conflict:
         stages = {
             stage: (mode, self._stored(path, self._plain(path, identity)))
-            if mode.startswith("100")
+            if is_file(mode)
             else (mode, identity)
             for stage, (mode, identity) in conflict.stages.items()
         }
@@ -107,7 +107,7 @@ class Conversion:
         """
         stages = conflicts[path].stages
         both = {2, 3} <= stages.keys()
-        if not both or not all(mode.startswith("100") for mode, _ in stages.values()):
+        if not both or not all(is_file(mode) for mode, _ in stages.values()):
             return self._stored(path, self._plain(path, entry[1]))
         sides = [self._folder / name for name in ("yours", "base", "template")]
         for side, stage in zip(sides, (2, 1, 3), strict=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes
 from gindock.gitio.command import GitError
+from gindock.gitio.formats import null_ended
 from gindock.gitio.ondisk import PLAIN
 from gindock.gitio.paths import folders_above
 
@@ -30,7 +31,7 @@ def check_out(paths: Sequence[str], folder: Path, index: Path, attributes: Attri
     if not paths:
         return
     folder.mkdir(parents=True)
-    names = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    names = null_ended(paths)
     try:
         attributes.git(
             *PLAIN, "checkout-index", "-f", "-q", "--ignore-skip-worktree-bits",

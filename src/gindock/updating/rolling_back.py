@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes
-from gindock.gitio.formats import RAW, Change, parsed_changes
+from gindock.gitio.formats import RAW, Change, null_ended, parsed_changes
 from gindock.gitio.ondisk import PLAIN, OnDisk
 from gindock.gitio.paths import folders_above
 from gindock.guard import undisturbed
@@ -91,7 +91,7 @@ def _sides(journal: Journal, note: Note) -> _Sides:
 
 def _reset_index(journal: Journal, changes: Sequence[Change]) -> None:
     """Let the index have at the paths of `changes` what HEAD has."""
-    names = b"".join(os.fsencode(change.path) + b"\0" for change in changes)
+    names = null_ended(change.path for change in changes)
     journal.repository.git(
         *PLAIN, "reset", "-q", "HEAD", "--pathspec-from-file=-", "--pathspec-file-nul",
         stdin=names,

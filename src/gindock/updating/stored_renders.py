@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from gindock.gitio.command import GitError
-from gindock.gitio.formats import LINK, Entry, Tree, is_file, names
+from gindock.gitio.formats import LINK, Entry, Tree, is_file, null_ended
 from gindock.gitio.paths import files_below
 from gindock.gitio.repository import Repository
 from gindock.updating.merge_repository import MergeRepository
@@ -59,7 +59,7 @@ def convert(
     """Store what git converts for the project (line endings, Git LFS) as it does there."""
     renders = [*renders]
     paths = {path for _, stored in renders for path in stored}
-    said = repository.git("check-attr", "-z", "--stdin", *_CONVERTING, stdin=names(paths))
+    said = repository.git("check-attr", "-z", "--stdin", *_CONVERTING, stdin=null_ended(paths))
     fields = said.split(b"\0")
     asked: dict[str, set[str]] = {}
     for name, attribute, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
