@@ -1,4 +1,4 @@
-"""A draft becomes a service: it is put in place, with a first commit."""
+"""Create a service from a draft: put it in place, with a first commit."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
     """Commit everything in `project`; returns the commit id, or a warning and what to run."""
     message = f"Create the service with gindock {version}"
     try:
-        # By force: the user's global ignores are not about what a template renders.
+        # `--force`: the user's global ignores do not apply to what a template renders.
         git("add", "--all", "--force", "--", ".", f":(exclude){PREFIX}*", folder=project)
     except GitError as error:
         return None, f"{error}; nothing is committed"
     try:
         commit(message, folder=project)
     except GitError as error:
-        # What is not set, git says by exiting with 1.
+        # Git exits with 1 for a setting that is not set.
         if line("config", "user.email", folder=project, accept=(0, 1)) is None:
             return None, (
                 "git does not know you, so everything is staged and nothing committed; run `git "

@@ -39,7 +39,7 @@ class Draft:
 
     def __post_init__(self) -> None:
         """Render, asking the questions that are open."""
-        # Gindock's own template is rendered all the same, which tells what was left open.
+        # gindock's own template is rendered anyway: the result shows which questions are open.
         own = self.request.questions is not None
         defaults = self.request.defaults or (own and not self.request.interactive)
         self._render(data=self.request.given, defaults=defaults)
@@ -174,7 +174,7 @@ class Draft:
         return self._questions.asked(self.answers) if self.request.questions else []
 
     def _render(self, *, data: Mapping[str, Any], defaults: bool, **options: Any) -> None:
-        # Late: it imports Copier, which a destination that is refused does not need.
+        # Imported late: it imports Copier, which takes long.
         from gindock.upstream import rendering
 
         away = self._staging.new_project()
@@ -195,7 +195,7 @@ class Draft:
                 raise UnaskedQuestionError(key, "the other answers rule its question out")
         if not unused:
             return
-        # What is recorded leaves secret questions out, and a template may record nothing at all.
+        # The answers file has no secret answers, and a template may have no answers file.
         questions = declared.asks(self.request.template)
         for key in unused:
             if key not in questions:

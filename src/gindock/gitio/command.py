@@ -1,4 +1,4 @@
-"""Git, run as a command."""
+"""Run git."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from gindock.errors import UserError
 from gindock.gitio import environments
 
-#: A folder may be called `:(top)`, and is not to be taken for a pattern.
+#: Git takes paths literally, even one like `:(top)`.
 LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 
 _MISSING = "git is not installed; install it and run the command again"
@@ -97,7 +97,7 @@ def commit(message: str, *, folder: Path, env: Mapping[str, str] | None = None) 
 
     Raises as `git` does.
     """
-    # Git would otherwise make up an author from the machine's name.
+    # Without this, git invents an author from the machine's name.
     known = "false" if os.environ.get("EMAIL") else "true"
     arguments = ("-c", f"user.useConfigOnly={known}", "commit", "--quiet", "--message", message)
     _run(arguments, folder, {**environments.of_user(), **(env or {})})

@@ -1,4 +1,4 @@
-"""Git's own formats: what it tells of trees, changes and objects, and how it is told them."""
+"""Git's formats for trees, indexes, changes and objects: parsers and writers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUBMODULE = "160000"
 ABSENT = "000000"
 #: An entry that removes its path from a tree, or from the index.
 NOTHING: Entry = ("0", "")
-#: How `git diff-tree` is to tell changes to `parsed_changes`.
+#: The options of `git diff-tree` for `parsed_changes`.
 RAW = ("-r", "-z", "--raw", "--no-renames", "--full-index")
 
 
@@ -48,7 +48,7 @@ class Change:
 
     @property
     def differs(self) -> bool:
-        """Whether it changes at all; a conflict may leave it as it is."""
+        """Whether the entry changes; in a conflict it may not."""
         return self.old != self.new
 
     @property

@@ -23,7 +23,7 @@ UNCOMMITTED = "uncommitted changes"
 
 @dataclass(frozen=True)
 class Drift:
-    """Which of the files that the template renders the project has otherwise, or not at all."""
+    """The files of the template that the project has changed or deleted."""
 
     rendered: int
     changed: list[str]
@@ -120,8 +120,7 @@ class WorkTree:
     def _hashed(self, paths: list[str]) -> list[str]:
         if not paths:
             return []
-        # With the line endings and filters that the project's attributes ask for. Git takes these
-        # paths from the top of the work tree.
+        # By path, so that the project's attributes apply; paths start at the top of the work tree.
         return (
             git(
                 *("-c", "core.safecrlf=false", "hash-object", "--stdin-paths"),

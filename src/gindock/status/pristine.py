@@ -25,7 +25,7 @@ from gindock.upstream import answers, source
 from gindock.upstream.away import Away
 from gindock.upstream.source import Source
 
-#: Settings of the user's that are not for a render. Filters are: so is what their project stores.
+#: Overrides of the user's settings, but not of filters, by which their project is stored.
 _PLAIN = (
     "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}",
     "-c", "core.safecrlf=false", "-c", "core.sparseCheckout=false", "-c", "core.splitIndex=false",
@@ -108,7 +108,7 @@ class Origin:
         return patch.decode(errors="replace")
 
     def _rendered(self) -> Away:
-        """A render in whose folder the index of a git repository holds it, made once."""
+        """Render once into a git repository of its own, and stage everything."""
         away = self._away("pristine")
         if not away.folder.exists():
             away = self._render(self.template, "pristine")
@@ -138,7 +138,7 @@ class Origin:
         return {"answers": vars(said), "consulted": render.consulted}
 
     def _check(self, kept: Any) -> AnswerCheck:
-        """What `_said` says; of no use once the files that its render consulted are others."""
+        """Return what `_said` recorded; raise ValueError if files that its render read changed."""
         if self._away("").changed_since(kept["consulted"]):
             raise ValueError
         return AnswerCheck(**kept["answers"])
@@ -162,7 +162,7 @@ class Origin:
 
 
 def _cached(key: list[Any], make: Callable[[], Any], read: Callable[[Any], _Read]) -> _Read:
-    """What `make` makes, as `read` reads it; kept in the user's cache, if that can be written."""
+    """Return what `make` makes, as `read` reads it; keep it in the user's cache if possible."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
     file = source.cache_folder() / f"status-{digest[:32]}.json"
     # A broken file is made anew.

@@ -98,7 +98,7 @@ def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> S
             if with_diff and found.drift:
                 found.diff = origin.diff(found.drift, colour=colour)
         except UserError as error:
-            # A version that is gone from the template is no failure to read the project.
+            # A version that the template no longer has is a note, not a failure.
             told = found.notes if isinstance(error, BadInputError) else found.problems
             if not unreachable:
                 told.append(str(error))

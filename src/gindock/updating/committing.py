@@ -1,4 +1,4 @@
-"""The commit of an update that was applied, where the user asks for one."""
+"""Commit an update, if the user asks for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def message(done: Update) -> str:
 
 
 def commit(done: Update, merged: Merged, journal: Journal, message: str) -> str | None:
-    """Commit what was `done`, and nothing else that is staged; returns the commit's short id.
+    """Commit the update `done` and nothing else that is staged; return the commit's short id.
 
     Raises:
         UserError: a hook or a signature failed, or there is another commit since; the update
@@ -53,7 +53,7 @@ def _commit(merged: Merged, journal: Journal, message: str) -> None:
     if not repository.prefix:
         command.commit(message, folder=repository.top)
         return
-    # Elsewhere in the repository something else may be staged.
+    # The user may have staged something elsewhere in the repository.
     indexes.check_head(repository, merged.head)
     private = journal.folder / "index"
     index = {"GIT_INDEX_FILE": str(private)}
@@ -66,7 +66,7 @@ def _commit(merged: Merged, journal: Journal, message: str) -> None:
 
 
 def _adopt(merged: Merged, journal: Journal) -> None:
-    """Have in the index what hooks added to the commit of a project in a subfolder.
+    """Take what hooks added to the commit of a project in a subfolder into the index.
 
     Raises:
         UserError: another git command keeps the index locked.

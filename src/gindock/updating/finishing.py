@@ -1,4 +1,4 @@
-"""The rest of an update that was killed amid its writing, and of which a commit holds a part.
+"""Finish an update that was killed while it wrote, and of which somebody committed a part.
 
 A bot that commits everything does so. To undo the rest would leave a project that calls itself
 updated and is not; so the result of the update is merged into what is HEAD now.
@@ -22,7 +22,7 @@ from gindock.updating.journal import Journal, Note
 from gindock.updating.merge import Merged
 from gindock.updating.merge_repository import YOURS, MergeRepository
 
-#: What the files as they were before the update are called in conflict markers.
+#: The label of the files before the update in conflict markers.
 _BASE = "before-the-update"
 
 
@@ -35,17 +35,17 @@ class Half:
 
 
 def noted(note: Note | None) -> dict[str, Any] | None:
-    """What the note of an update has of the `note` of the one that it finishes."""
+    """Return the `note` of an interrupted update as the note of the next one keeps it."""
     return asdict(replace(note, finishes=None)) if note else None
 
 
 def is_committed(repository: Repository, note: Note) -> bool:
-    """Whether HEAD has any file as the update of `note` was going to leave it."""
+    """Whether HEAD has any of the files that the update of `note` was going to write."""
     return bool(_committed(repository, note))
 
 
 def half(repository: Repository, note: Note) -> Half | None:
-    """Of which update a commit holds a part; None where HEAD has nothing of it, or all.
+    """Return the update if a commit holds a part of it; None if HEAD has nothing of it, or all.
 
     Raises:
         GitError: git cannot tell.
@@ -68,20 +68,20 @@ def half(repository: Repository, note: Note) -> Half | None:
 
 
 def uncommitted(repository: Repository, note: Note) -> list[Change]:
-    """The changes in `note` that HEAD does not have; none where it has all that differ."""
+    """Return the changes of `note` that HEAD does not have; none if HEAD has all of them."""
     head = repository.entries("HEAD")
     found = [c for c in note.changes if holds(head, c.path, c.old)]
     return found if any(change.differs for change in found) else []
 
 
 def missing(repository: Repository, note: Note) -> list[str]:
-    """The paths that HEAD has as they were before the update of `note`."""
+    """Return the paths at which HEAD is as before the update of `note`."""
     head = repository.entries("HEAD")
     return [c.path for c in note.changes if c.differs and holds(head, c.path, c.old)]
 
 
 def _is_known(repository: Repository, note: Note) -> bool:
-    """Whether git has what the update of `note` was going to write."""
+    """Whether git still has the objects that the update of `note` was going to write."""
     wanted = [f"{note.head}^{{tree}}", note.tree or "0"]
     asked = "".join(f"{name}\n" for name in wanted).encode()
     found = repository.git("cat-file", "--batch-check", stdin=asked)
@@ -102,7 +102,7 @@ def _committed(repository: Repository, note: Note) -> list[Change]:
 
 
 def is_missing_something(repository: Repository, found: Half, scratch: Path) -> bool:
-    """Whether HEAD lacks anything of the update, or has a conflict in it that is not resolved."""
+    """Whether HEAD lacks a part of the update, or holds one of its conflicts unresolved."""
     scratch.mkdir(parents=True, exist_ok=True)
     try:
         return Rest(repository, scratch, found.note, lasting=False).merged() is not None
@@ -132,7 +132,7 @@ class Rest:
             )
 
     def merged(self) -> Merged | None:
-        """What is missing, merged into HEAD; None where nothing is."""
+        """Merge the missing part into HEAD; return None if nothing is missing."""
         note, merging = self._note, self.merging
         head = self._repository.entries(merging.head)
         arrived = self._arrived()
@@ -142,7 +142,7 @@ class Rest:
         for path in arrived - again.keys():
             before[path] = after[path] = head.get(path, NOTHING)
         for path in note.conflicts.keys() - again.keys() - arrived:
-            # The template's side, and not what the update made of both: its markers are no text.
+            # Take the template's side: the file with conflict markers is no version to merge.
             before[path] = note.conflicts[path].stages.get(1, NOTHING)
             after[path] = note.conflicts[path].stages.get(3, NOTHING)
         base, theirs = (
@@ -154,7 +154,7 @@ class Rest:
         template = f"template-{note.after}"
         merging.name(YOURS, merging.commit(without, ancestor))
         merging.name(template, merging.commit(theirs, ancestor))
-        # Without renames: what has moved may have gone from one place and not come to the other.
+        # Renames are off: a half-written move has left one place and not reached the other.
         tree, conflicts = merging.merge(YOURS, template, renames=False)
         declined = {p for p, c in conflicts.items() if c.stages.keys() == {1, 3}}
         changes: dict[str, Entry] = dict.fromkeys(declined, NOTHING)
@@ -175,10 +175,10 @@ class Rest:
         return self._repository.git("rev-parse", name).decode().strip()
 
     def _arrived(self) -> set[str]:
-        """The paths that some commit since has had as the update left them: the rest is newer."""
+        """Return the paths that some later commit had as the update left them."""
         new = {change.path: change.new for change in self._note.changes if change.differs}
         log = ("log", "--format=", "-m", "--root", "--no-abbrev", *RAW, f"{self._note.head}..HEAD")
-        # Merges tell their changes to each parent.
+        # `-m` lists a merge's changes against each parent.
         fields = [f.lstrip(b"\n") for f in self._repository.git(*log).split(b"\0")]
         found = set()
         for about, path in itertools.pairwise(fields):
@@ -189,7 +189,7 @@ class Rest:
         return found
 
     def _conflicts_again(self, head: Tree, arrived: Container[str]) -> dict[str, Conflict]:
-        """The update's conflicts that nobody has touched since, or that are committed as such."""
+        """Return the update's conflicts that nobody has resolved."""
         return {
             change.path: self._note.conflicts[change.path]
             for change in self._note.changes

@@ -1,4 +1,4 @@
-"""The user's index: what it holds, and a new one in its place."""
+"""Read the user's index, and replace it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gindock.gitio.repository import Repository
 def digest(
     repository: Repository, index: Path | None = None, paths: Sequence[Change] | None = None
 ) -> str:
-    """What an index holds, at and below `paths` or all, whatever it knows of the files' times."""
+    """Return a digest of an index, or of what it has at and below `paths`; times do not count."""
     env = {"GIT_INDEX_FILE": str(index)} if index else None
     listing = repository.git(*PLAIN, "ls-files", "--stage", "-z", "--full-name", env=env)
     if paths is not None:
@@ -34,7 +34,7 @@ def digest(
 
 
 def refresh(repository: Repository, index: Path) -> None:
-    """Let `index` know the times of the files, where there is room for that."""
+    """Refresh the files' times in `index`, if the disk has room for that."""
     env = {"GIT_INDEX_FILE": str(index)}
     with suppress(GitError):
         repository.git(*PLAIN, "update-index", "-q", "--refresh", env=env, accept=(0, 1))
@@ -76,7 +76,7 @@ def replace(repository: Repository, new: Path, expected: str) -> None:
             ) from None
         if _identity(index) == seen:
             held.replace(index)
-            # Where it was a second name, it would be one of the index now.
+            # A second name of the lock would now be one of the index.
             new.unlink()
             return
         held.unlink()
@@ -91,13 +91,13 @@ def unlock(repository: Repository, new: Path) -> None:
 
 
 def _identity(file: Path) -> tuple[int, int, int]:
-    """What tells one state of a file from another, as git has it replaced and not rewritten."""
+    """Return what identifies one state of a file; git replaces an index, it does not rewrite it."""
     status = file.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _link(source: Path, target: Path) -> None:
-    """Make `target` a second name of `source`, or a copy where there are no such names."""
+    """Make `target` a hard link to `source`, or a copy if the file system has none."""
     try:
         os.link(source, target)
     except FileExistsError:

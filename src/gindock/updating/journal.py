@@ -1,4 +1,4 @@
-"""What an update notes in the git folder, so that a run that was killed can be undone."""
+"""The journal of updates in the git folder, by which a killed run can be undone."""
 
 from __future__ import annotations
 

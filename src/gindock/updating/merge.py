@@ -31,21 +31,21 @@ class Merged:
     tree: str
     """The id of the result's tree; conflicted files hold markers there."""
     changes: Sequence[Change]
-    """What differs between HEAD and the result, and what is in conflict though it does not."""
+    """The differences between HEAD and the result, and conflicts in files that do not differ."""
     conflicts: Mapping[str, Conflict]
     declined: frozenset[str]
-    """What the user had deleted and the template has changed: it stays deleted."""
+    """The files that the user deleted and the template changed: they stay deleted."""
     overruled: frozenset[str] = frozenset()
-    """The files that the user had changed, of which the template's is taken."""
+    """The files that the user changed and the template's version replaces."""
     moved: Mapping[str, str] = field(default_factory=dict)
     """Where HEAD has a file that the result has elsewhere: its former path by the new one."""
     refiltered: frozenset[str] = frozenset()
-    """The files that are the user's as they were, and stored as another filter has it."""
+    """The files of the user's that only another filter stores differently."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What the versions are called in conflict markers."""
+    """The names of the versions in conflict markers."""
 
     old: str
     new: str
@@ -112,7 +112,7 @@ class _Run:
         changes |= self._displaced(tree, conflicts, merging.moved(old, new))
         if changes:
             tree = merging.changed_tree(tree, changes)
-        # Renames can be told of this tree, and not of one that another filter has stored anew.
+        # Before conversion: git finds no renames in files that another filter has stored.
         moved = merging.moved(merging.head_tree, tree)
         tree, conflicts, refiltered = self._converted(tree, conflicts)
         return Merged(
@@ -137,7 +137,7 @@ class _Run:
     def _displaced(
         self, tree: str, conflicts: dict[str, Conflict], moved: Mapping[str, str]
     ) -> dict[str, Entry]:
-        """Changes that keep the user's files for which a move of the template's left no place.
+        """Return changes that keep the user's files in whose place the template moves another.
 
         Each becomes one of the `conflicts`.
         """
@@ -154,9 +154,9 @@ class _Run:
     def _converted(
         self, tree: str, conflicts: dict[str, Conflict]
     ) -> tuple[str, dict[str, Conflict], frozenset[str]]:
-        """`tree` stored as the attributes in it ask for, `theirs` too, and the conflicts left.
+        """Store `tree` and `theirs` by the attributes in `tree`; return it, and the conflicts left.
 
-        Last, the files that are as they were but for that.
+        The last value has the files that differ only by that.
         """
         merging, theirs = self.merging, self.theirs
         conversion = Conversion(
@@ -184,7 +184,7 @@ def _refuse_submodules(head: Tree, theirs: Tree) -> None:
 
 
 def _without_other_projects(head: Tree, prefix: str, rendered: Collection[str]) -> Tree:
-    """The files of the project at `prefix`: `rendered` ones, and what is no other project's."""
+    """Return the files of the project at `prefix`: those `rendered`, and no other project's."""
     records = [
         path for path in head if answers.is_called(path.rpartition("/")[2]) and path not in rendered
     ]

@@ -1,4 +1,4 @@
-"""Places of files after a merge, where git's own choice loses or moves something."""
+"""Correct the places that a merge gives to files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gindock.updating.merge_repository import YOURS, MergeRepository
 
 
 def of_submodules(merging: MergeRepository, tree: str, head: Tree, prefix: str) -> dict[str, Entry]:
-    """Changes that leave the submodules of `head` where they are: `.gitmodules` names their places.
+    """Return changes that leave the submodules of `head` in place: `.gitmodules` names their paths.
 
     `prefix` is the project's; other submodules stay as the merge has them.
     """
@@ -29,7 +29,7 @@ def given_back(
     declined: set[str],
     ours: Tree,
 ) -> dict[str, Entry]:
-    """Changes that undo what only made room for files that are `declined`.
+    """Return changes that move the user's files back which made room for `declined` ones.
 
     Where the user has put a link or a file in the place of one of the template's, or of a folder,
     git moves it away, and calls it a conflict. It is none of the `conflicts` any more.
@@ -58,7 +58,7 @@ def displaced(
     theirs: Tree,
     moved: Mapping[str, str],
 ) -> dict[str, str]:
-    """The files, by where the template has `moved` them, for which there was no place.
+    """Return the old paths, by the new ones, of files that the template `moved` to a place in use.
 
     Of two files that both want a name and are no text, git keeps the user's in the work tree. The
     other may hold edits of the user's, too, which came along with the template's move.

@@ -1,4 +1,4 @@
-"""What becomes of an update that was killed, interrupted or is to be undone."""
+"""Recover from an update that was killed or interrupted, or undo one."""
 
 from __future__ import annotations
 

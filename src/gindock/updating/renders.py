@@ -1,4 +1,4 @@
-"""The two renders of an update, and what becomes of them before they are merged."""
+"""The two renders of an update, made ready for the merge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gindock.upstream import answers, changelog, declared, source
 from gindock.upstream.away import Away
 from gindock.upstream.source import Source
 
-#: What the file holds that a trial render may leave alone.
+#: The content of files that a trial render finds; it leaves alone what the template skips.
 _MARKER = b"what a template skips if it exists\n"
 
 
@@ -79,7 +79,7 @@ class Renders:
         }
         with source.opened(self._new.url) as template:
             refuse_moved_tag(self._old, self._new, template, str(self._answers_file))
-            # Of several tags on a commit, Copier would record any.
+            # Copier would record any of several tags on one commit.
             version = self._new.ref if template.has_tag(self._new.ref or "") else None
             self.changelog = self._news(template)
         try:
@@ -105,7 +105,7 @@ class Renders:
                 f"the template at {self._new.url} does not record its version; let its "
                 f"{self._answers_file} hold `_copier_answers|to_nice_yaml`"
             )
-        # What names a commit tells its version only now.
+        # Only now is the version of a commit known.
         refuse_downgrade(self._old, Source(self._new.url, self.version), request.to)
 
     def _news(self, template: source.Opened) -> str:
@@ -120,7 +120,7 @@ class Renders:
         return changelog.between(text, old.ref or "", new.ref or "")
 
     def _hand_over(self, common: Mapping[str, Any]) -> None:
-        """Leave out of the old render what the template has handed over to the user.
+        """Remove the files that the template has handed over to the user from the old render.
 
         These are the files that the new version's list of exclusions leaves out with the answers
         of before, and the old version's did not. That an answer rules a file out is another matter.
@@ -141,7 +141,7 @@ class Renders:
         self.handed_over = frozenset(path.as_posix() for path in handed_over)
 
     def _keep_what_exists(self, common: Mapping[str, Any]) -> None:
-        """Let the new render have what the project has, where the template would skip it.
+        """Take the project's files into the new render where the template skips files that exist.
 
         Only Copier knows these files: they are the ones that a render over others leaves alone.
         """
@@ -165,7 +165,7 @@ class Renders:
                 _copy(project / path, after.folder / path)
 
     def _skipped(self, held: list[Path], common: Mapping[str, Any]) -> list[Path]:
-        """Which of the files that the project has, `held`, the template would skip."""
+        """Return the files in `held`, which the project has, that the template skips."""
         from gindock.upstream import rendering
 
         put = {path.as_posix(): _MARKER for path in held}

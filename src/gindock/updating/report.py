@@ -1,4 +1,4 @@
-"""What an update has done, or would do."""
+"""The report of an update: what it has done, or would do."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Update:
     after: str
     files: Sequence[FileChange] = ()
     answers: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    """Answers that are others now, with the old and the new one; None where it is not asked."""
+    """The answers that changed: the old and the new one, None where the question is not asked."""
     changelog: str = ""
     commit: str | None = None
     diff: str | None = None
     recovered: bool = False
     """An earlier update that was killed has been undone first."""
     switched: bool = False
-    """`template` is another than before."""
+    """The service now comes from another template."""
     not_run: Sequence[str] = ()
     """The template's commands that Copier would have run, as they are written."""
     finished: str | None = None
-    """The commit that holds a part of an interrupted update, of which this is the rest."""
+    """The commit that holds the first part of an interrupted update; this update finished it."""
     way_back: str = "git reset --hard"
 
     @property
@@ -103,7 +103,7 @@ def _conflicts(merged: Merged, prefix: str) -> Iterator[FileChange]:
     for path, conflict in merged.conflicts.items():
         yield FileChange(path.removeprefix(prefix), "conflict", conflict.reason)
     for path in merged.declined:
-        # Where something else is in its place, git has given it another name.
+        # Git renames it if another file has taken its place.
         name = path if path in merged.base else path.rpartition("~")[0] or path
         if name not in merged.conflicts:
             yours = "have something else there" if name in merged.ours else "deleted it"
@@ -128,7 +128,7 @@ def _written(merged: Merged, change: Change, prefix: str) -> FileChange:
 
 
 def _left_alone(merged: Merged, prefix: str) -> Iterator[FileChange]:
-    """The files that the template changed and the merge left as the user has them."""
+    """Yield the files that the template changed and the merge left alone."""
     base, ours, theirs = merged.base, merged.ours, merged.theirs
     named = {path.rpartition("~")[0] for path in merged.declined} | merged.declined
     named |= {change.path for change in merged.changes}

@@ -1,4 +1,4 @@
-"""The way back: the files that an update has written become HEAD's again, or nothing does."""
+"""Roll an update back: all files that it wrote become HEAD's again, or none."""
 
 from __future__ import annotations
 

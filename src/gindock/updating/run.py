@@ -44,7 +44,7 @@ def update(request: UpdateRequest) -> Update:
     recovering.check_project(project)
     repository = Repository.around(project)
     if request.preview:
-        # Away from the project, where nothing is to be written.
+        # A preview writes nothing into the project.
         with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
             scratch = Path(folder)
             rest = resuming.preview(request, repository, scratch)
@@ -64,7 +64,7 @@ def update_one(request: UpdateRequest, project: Path) -> Update:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What the renders and their merge have come to."""
+    """The renders, and their merge."""
 
     merging: MergeRepository
     merged: Merged
@@ -77,7 +77,7 @@ class _Run:
     def __init__(self, request: UpdateRequest, repository: Repository) -> None:
         self._request = request
         self._repository = repository
-        # Now: the update may remove the folder that the user is in.
+        # Computed before the update, which may remove the current folder.
         self._way_back = repository.way_back
         repository.check_at_rest()
         url, before, self._recorded = answers.origin(repository.project)
@@ -111,7 +111,7 @@ class _Run:
         return done
 
     def _committed_answers_file(self) -> Path:
-        """The answers file, relative to the project."""
+        """Return the path of the answers file in the project; it must be a committed file."""
         project = self._repository.project
         file = answers.find(project)
         assert file is not None

@@ -1,4 +1,4 @@
-"""Two renders, stored as git stores the project's files: converted, and with its line endings."""
+"""Store two renders as git stores the project's files: filtered, and with its line endings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def store(render: Path, repository: Repository, merging: MergeRepository) -> dic
 
 
 def fetch(repository: Repository, entries: Iterable[Entry]) -> None:
-    """Let git fetch what a partial clone has not fetched, since the merge cannot.
+    """Fetch the objects that a partial clone lacks; the merge cannot.
 
     Raises:
         GitError: it cannot.
@@ -56,7 +56,7 @@ def convert(
     merging: MergeRepository,
     renders: Iterable[tuple[Path, dict[str, Entry]]],
 ) -> None:
-    """Store what git converts for the project (line endings, Git LFS) as it does there."""
+    """Store each file as git converts it for the project (line endings, Git LFS)."""
     renders = [*renders]
     paths = {path for _, stored in renders for path in stored}
     said = repository.git("check-attr", "-z", "--stdin", *_CONVERTING, stdin=null_ended(paths))
@@ -89,10 +89,10 @@ class _File:
         """The id of the file, stored as is `identity`, with the attributes that are `asked`."""
         content, before = self._content, identity
         has_crlf = b"\r\n" in content
-        # Copier writes text in UTF-8, whatever the project has.
+        # Copier writes text in UTF-8, whatever the encoding of the project's work tree is.
         utf8 = set() if b"\0" in content else {_ENCODING}
         if has_crlf or b"$Id: " in content:
-            # Where the template's own attributes ask for these, git does not store them.
+            # The template's own attributes may convert CRLF or an expanded $Id$.
             identity = self._stored_by_template()
         if set(asked) - utf8 or (has_crlf and identity == before):
             identity = self._stored_by_project()
@@ -112,7 +112,7 @@ class _File:
 
 
 def adapt_line_endings(merging: MergeRepository, ours: Tree, *renders: dict[str, Entry]) -> None:
-    """Give the renders of a file CRLF where the user has committed it so throughout."""
+    """Give a file CRLF in both renders if the user has committed it with CRLF throughout."""
     base = renders[0]
     differing = {p: ours[p] for p in base if p in ours and ours[p][1] != base[p][1]}
     crlf = {

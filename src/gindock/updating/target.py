@@ -1,4 +1,4 @@
-"""Which version of which template an update goes to."""
+"""Find the template and the version that an update goes to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gindock.upstream.source import Source
 
 
 def target(before: Source, request: UpdateRequest) -> Source:
-    """Where an update of a project that came from `before` goes, as `request` asks.
+    """Return the template and version that `request` asks for, coming from `before`.
 
     Raises:
         RefusedSettingError: there is no such version or template, or it would be a downgrade.
