@@ -31,9 +31,14 @@ def template() -> Path:
 
 def render(destination: Path, **answers: Any) -> Path:
     """Render the working tree's template with `answers`, the rest by default."""
+    return render_from(template(), destination, answers)
+
+
+def render_from(source: Path, destination: Path, answers: Mapping[str, Any]) -> Path:
+    """Render the template in `source`, a folder without git, with `answers`."""
     data = {"service_name": "myservice", "module_path": "github.com/acme/myservice", **answers}
     copier.run_copy(
-        str(template()),
+        str(source),
         destination,
         data=data,
         defaults=True,

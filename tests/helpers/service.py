@@ -25,28 +25,6 @@ from helpers.rendering import build_flags, render, version
 
 T = TypeVar("T")
 
-#: The answers behind each distinct Go tree.
-TREES: dict[str, dict[str, Any]] = {
-    "none": {},
-    "postgres": {"datastores": ["postgres"]},
-    "redis": {"datastores": ["redis"]},
-    "postgres-redis": {"datastores": ["postgres", "redis"]},
-    "tracing": {"tracing": True},
-    "everything": {"datastores": ["postgres", "redis"], "tracing": True},
-    "customised": {
-        "datastores": ["postgres", "redis"],
-        "http_port": 18080,
-        "admin_port": 19090,
-        "liveness_path": "/probes/alive",
-        "readiness_path": "/probes/takes-requests",
-        "probe_timeout_seconds": 60,
-    },
-    "long": {
-        "service_name": "s" + "-long-name" * 5 + "z",
-        "module_path": "example.com/" + "/".join(["a-rather-long-element"] * 8) + "/v2",
-    },
-}
-
 #: The oldest Go that go.mod allows, as this machine has it, and the one that images use.
 TOOLCHAINS = ["local", f"go{version('go_version')}"]
 
@@ -80,9 +58,10 @@ def substitute_once(path: Path, pattern: str, replacement: str) -> None:
     path.write_text(text)
 
 
-def rendered_tree(folder: Path, name: str) -> Tree:
+def rendered_tree(folder: Path, **answers: Any) -> Tree:
+    """Render the service with `answers` into a folder below `folder`."""
     need("go")
-    return Tree(render(folder / "project", **TREES[name]), TREES[name])
+    return Tree(render(folder / "project", **answers), answers)
 
 
 def add_extra_routes(tree: Tree) -> Tree:
@@ -196,6 +175,8 @@ class Service:
                 got, body = self.get(port, path)
                 if got == status:
                     return body
+            if self.process.poll() is not None:
+                break
             time.sleep(0.05)
         pytest.fail(f"{path} never answered {status}:\n{''.join(self.lines)}")
 
@@ -210,6 +191,15 @@ class Service:
             )
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read().decode())
+
+    def greet(self, **headers: str) -> Answer:
+        """The answer of the example's route."""
+        return self.ask("/v1/greetings/Ada", **headers)
+
+    def post(self, body: str | bytes, **headers: str) -> Answer:
+        """The answer of the example's route that takes a body."""
+        sent = {"Content_Type": "application/json", **headers}
+        return self.ask("/v1/greetings", "POST", body, **sent)
 
     @property
     def log(self) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ HELD, GARBAGE = 36, 256
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The engine, with the image."""
-    binary = build(add_extra_routes(rendered_tree(tmp_path_factory.mktemp("memory"), "none")))
+    binary = build(add_extra_routes(rendered_tree(tmp_path_factory.mktemp("memory"))))
     context = tmp_path_factory.mktemp("image")
     shutil.copy(binary, context / "app")
     with engines.start() as engine:
