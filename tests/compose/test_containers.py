@@ -234,7 +234,7 @@ STEP = re.compile(r"^#(\d+) \[build [^]]+\] RUN ", re.MULTILINE)
 
 
 def check_rebuild(cold: str, second: str) -> None:
-    """After an replace_once, modules come from their layer, and only what changed is compiled."""
+    """After an edit, modules come from their layer, and only what changed is compiled."""
     download, compiled = steps(second)
     assert download == 0, f"modules were downloaded again, in {download} s"
     from_nothing = steps(cold)[1]

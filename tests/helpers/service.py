@@ -52,7 +52,7 @@ class Tree:
 
 
 def substitute_once(path: Path, pattern: str, replacement: str) -> None:
-    """Replace the one match of `pattern`: an substitute_once that does nothing proves nothing."""
+    """Replace the one match of `pattern`: an edit that does nothing proves nothing."""
     text, count = re.subn(pattern, replacement, path.read_text(), flags=re.MULTILINE)
     assert count == 1, f"{pattern!r} matches {count} times in {path.name}"
     path.write_text(text)

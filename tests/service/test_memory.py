@@ -49,7 +49,7 @@ def limited(engine: Engine, *args: str) -> Iterator[Container]:
 
 
 def served(container: Container, seconds: float) -> int:
-    """How many requests that rendered_tree garbage are answered, while something is kept alive."""
+    """How many requests that make garbage are answered, while something is kept alive."""
     port, answered, lock = container.port(8080), 0, threading.Lock()
     deadline = time.monotonic() + seconds
 

@@ -65,12 +65,12 @@ def test_stdout_is_json_from_start_to_exit(binary: Path, tmp_path: Path) -> None
         "GIN-debug",
         "planted panic",
         "superfluous",
-        "printed by the lab",
+        "printed by an extra route",
         "logged by a library",
         "draining",
     ]:
         assert provoked in text, provoked
-    [own] = [line for line in service.log if line["message"] == "logged by the lab"]
+    [own] = [line for line in service.log if line["message"] == "logged by an extra route"]
     [access] = [line for line in service.log if line.get("route") == "/extra/log"]
     for name in ("traceId", "spanId", "requestId"):
         assert own[name] == access[name]
@@ -91,4 +91,4 @@ def test_text_on_stdout_is_noticed(mutable: Tree, tmp_path: Path) -> None:
         "fmt.Println(",
     )
     service, _ = provoke(build(mutable), tmp_path)
-    assert faulty_lines(service.lines) == ["printed by the lab\n"]
+    assert faulty_lines(service.lines) == ["printed by an extra route\n"]
