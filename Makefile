@@ -1,6 +1,8 @@
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+# One more than there are cores: many tests wait for a service, a container or a terminal.
+WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
 
 .PHONY: help test test-cluster test-stack go-trees findings scenarios lint bench pins dist clean
 
@@ -8,7 +10,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: $(VENV)/.complete ## Test everything that this machine can; says what it skipped
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-cluster: $(VENV)/.complete ## Deliver to a real API server, and write docs/measured/cluster.md
 	nice $(BIN)/python -m pytest $(addprefix tests/onrequest/cluster/,overlays.py rollouts.py histories.py sequences.py ways.py) $(ARGS)
