@@ -268,30 +268,6 @@ def _read(stdout: IO[str], lines: list[str]) -> None:
         lines.append(line)  # one by one: others read meanwhile
 
 
-#: What each line says, and what the line of a request says too.
-LINE = {"timestamp", "level", "service", "version", "traceId", "message"}
-REQUEST_LINE = LINE | {
-    *("spanId", "requestId", "method", "route", "status", "durationMs", "clientIp")
-}
-
-
-def faulty_lines(lines: list[str]) -> list[str]:
-    """The lines that are no JSON object with the fields that log systems rely on."""
-    return [line for line in lines if not sound(line)]
-
-
-def sound(line: str) -> bool:
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        return False
-    if not isinstance(fields, dict) or not all(fields.get(name) for name in LINE):
-        return False
-    needed = REQUEST_LINE if fields["message"] == "request" else LINE
-    timestamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-    return needed <= set(fields) and bool(re.fullmatch(timestamp, str(fields["timestamp"])))
-
-
 #: Metrics of the library's own about the runtime, whose names are not ours to choose.
 RUNTIME_METRIC = re.compile(r"(go|process)_")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,146 +12,17 @@ from helpers.manifests import (
     OVERLAYS,
     WORKLOADS,
     Build,
-    Object,
     builds,
-    by_name,
     containers,
     kustomize,
-    listens,
     pick,
     plain_name,
     pod_of,
     service,
-    title,
 )
+from helpers.references import loose_ends
 
 NAME = "app.kubernetes.io/name"
-
-
-def loose_ends(build: Build) -> Iterator[str]:
-    """Say what names, selects or mounts something that the build does not have."""
-    here = by_name(build.objects)
-    workloads = build.of_kind(*WORKLOADS)
-    services = build.of_kind("Service")
-
-    def matched(
-        selector: Object, among: list[Object], labels: Callable[[Object], Object]
-    ) -> list[Object]:
-        assert set(selector) == {"matchLabels"}
-        return [o for o in among if labels(o).items() >= selector["matchLabels"].items()]
-
-    def pods(selector: Object) -> list[Object]:
-        return matched(selector, workloads, lambda w: w["spec"]["template"]["metadata"]["labels"])
-
-    def peers(rule: Object, key: str) -> list[Object]:
-        return [p for p in rule.get(key, []) if "podSelector" in p and "namespaceSelector" not in p]
-
-    def named(kind: str, name: str) -> Iterator[str]:
-        if f"{kind} {name}" not in {f"{o['kind']} {o['metadata']['name']}" for o in build.objects}:
-            yield f"no {kind} {name}"
-
-    for workload in workloads:
-        spec, pod = workload["spec"], pod_of(workload)
-        if pods(spec["selector"]) != [workload]:
-            yield f"{title(workload)} selects others' pods"
-        spreads = [s["labelSelector"] for s in pod.get("topologySpreadConstraints", [])]
-        for term in (
-            pod.get("affinity", {})
-            .get("podAntiAffinity", {})
-            .get("preferredDuringSchedulingIgnoredDuringExecution", [])
-        ):
-            spreads.append(term["podAffinityTerm"]["labelSelector"])
-        for selector in spreads:
-            if pods(selector) != [workload]:
-                yield f"{title(workload)} spreads others' pods"
-        if "serviceAccountName" in pod:
-            yield from named("ServiceAccount", pod["serviceAccountName"])
-        volumes = {volume["name"]: volume for volume in pod["volumes"]}
-        claims = {claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates", [])}
-        mounts = {m["name"] for c in containers(workload) for m in c["volumeMounts"]}
-        if mounts != set(volumes) | claims:
-            yield f"{title(workload)} does not mount what it has"
-        for volume in volumes.values():
-            if "configMap" in volume:
-                yield from named("ConfigMap", volume["configMap"]["name"])
-        for container in containers(workload):
-            for source in container.get("envFrom", []):
-                yield from named("ConfigMap", source["configMapRef"]["name"])
-            own = {port["name"] for port in container.get("ports", [])}
-            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-                check = container.get(probe, {})
-                port = check.get("httpGet", check.get("tcpSocket", {})).get("port")
-                if port and port not in own:
-                    yield f"{probe} of {title(workload)} asks at {port}"
-
-    for o in services:
-        selected = pods({"matchLabels": o["spec"]["selector"]})
-        if len(selected) != 1:
-            yield f"{title(o)} selects {len(selected)} workloads"
-        for port in o["spec"]["ports"]:
-            target = port.get("targetPort", port["port"])
-            if not any(target in {*listens(w), *listens(w).values()} for w in selected):
-                yield f"nothing listens at {target} of {title(o)}"
-    for o in build.of_kind("PodDisruptionBudget"):
-        if len(pods(o["spec"]["selector"])) != 1:
-            yield f"{title(o)} is for no pods"
-    for o in build.of_kind("NetworkPolicy"):
-        if len(selected := pods(o["spec"]["podSelector"])) != 1:
-            yield f"{title(o)} is for no pods"
-        for rule in o["spec"]["ingress"]:
-            for port in rule["ports"]:
-                if not any(port["port"] in listens(w) for w in selected):
-                    yield f"{title(o)} lets in at {port['port']}, where nothing listens"
-            for peer in peers(rule, "from"):
-                if not pods(peer["podSelector"]):
-                    yield f"{title(o)} lets nobody in"
-    for o in build.of_kind("HorizontalPodAutoscaler"):
-        yield from named(o["spec"]["scaleTargetRef"]["kind"], o["spec"]["scaleTargetRef"]["name"])
-    for o in build.of_kind("ServiceMonitor"):
-        found = matched(o["spec"]["selector"], services, lambda s: s["metadata"].get("labels", {}))
-        if len(found) != 1:
-            yield f"{title(o)} selects {len(found)} Services"
-        for endpoint in o["spec"]["endpoints"]:
-            if not any(endpoint["port"] == p["name"] for s in found for p in s["spec"]["ports"]):
-                yield f"{title(o)} scrapes at {endpoint['port']}"
-    for o in build.of_kind("PodMonitor"):
-        for endpoint in o["spec"]["podMetricsEndpoints"]:
-            if not any(endpoint["port"] in listens(w) for w in pods(o["spec"]["selector"])):
-                yield f"{title(o)} scrapes at {endpoint['port']}"
-    for o in build.of_kind("HTTPRoute"):
-        for rule in o["spec"]["rules"]:
-            for backend in rule["backendRefs"]:
-                to = here.get(f"Service {backend['name']}")
-                if not to or backend["port"] not in [p["port"] for p in to["spec"]["ports"]]:
-                    yield f"{title(o)} leads nowhere"
-    for o in build.of_kind("Rollout"):
-        canary, blue = (o["spec"]["strategy"].get(k, {}) for k in ("canary", "blueGreen"))
-        for key in ("stableService", "canaryService"):
-            if canary:
-                yield from named("Service", canary[key])
-        for key in ("activeService", "previewService"):
-            if blue:
-                yield from named("Service", blue[key])
-        for template in canary.get("analysis", {}).get("templates", []):
-            yield from named("AnalysisTemplate", template["templateName"])
-        for plugin in canary.get("trafficRouting", {}).get("plugins", {}).values():
-            yield from named("HTTPRoute", plugin["httpRoute"])
-    for o in build.of_kind("ExternalSecret"):
-        yield from named("SecretStore", o["spec"]["secretStoreRef"]["name"])
-    for o in build.of_kind("SecretStore"):
-        for auth in o["spec"]["provider"].values():
-            [way] = auth["auth"].values()
-            yield from named("ServiceAccount", way["serviceAccountRef"]["name"])
-    for o in build.of_kind("ClusterRoleBinding"):
-        yield from named(o["roleRef"]["kind"], o["roleRef"]["name"])
-        for subject in o["subjects"]:
-            yield from named(subject["kind"], subject["name"])
-    # Everything is in the one namespace that comes with it.
-    [namespace] = build.of_kind("Namespace")
-    for o in build.objects:
-        placed = o["kind"] not in ("Namespace", "ClusterRole", "ClusterRoleBinding")
-        if placed and o["metadata"].get("namespace") != namespace["metadata"]["name"]:
-            yield f"{title(o)} is elsewhere"
 
 
 def test_everything_that_is_named_is_there() -> None:

@@ -11,16 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.log_lines import faulty_lines
 from helpers.machine import run
-from helpers.service import (
-    Service,
-    Tree,
-    build,
-    faulty_lines,
-    metric_findings,
-    rendered_tree,
-    running,
-)
+from helpers.service import Service, Tree, build, metric_findings, rendered_tree, running
 
 
 @pytest.fixture

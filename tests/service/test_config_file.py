@@ -9,13 +9,9 @@ from pathlib import Path
 
 import pytest
 from helpers.config_files import Directory, Volume, reloading
+from helpers.log_lines import faulty_lines
 from helpers.machine import run
-from helpers.service import (
-    Service,
-    eventually,
-    faulty_lines,
-    running,
-)
+from helpers.service import Service, eventually, running
 
 
 @pytest.fixture(params=[Volume, Directory])

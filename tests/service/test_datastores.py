@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from helpers import servers
+from helpers.log_lines import faulty_lines
 from helpers.machine import run
 from helpers.servers import PASSWORD, Database, Postgres, Redis
 from helpers.service import (
@@ -20,7 +21,6 @@ from helpers.service import (
     Tree,
     build,
     eventually,
-    faulty_lines,
     rendered_tree,
     running,
     substitute_once,

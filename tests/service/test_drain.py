@@ -13,12 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from helpers.service import (
-    Service,
-    eventually,
-    faulty_lines,
-    running,
-)
+from helpers.log_lines import faulty_lines
+from helpers.service import Service, eventually, running
 
 
 @dataclass

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.log_lines import faulty_lines
 from helpers.service import (
     Answer,
     Service,
@@ -27,7 +28,6 @@ from helpers.service import (
     build,
     eventually,
     exchange,
-    faulty_lines,
     running,
     substitute_once,
 )

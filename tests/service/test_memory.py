@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 import pytest
 from helpers import engine as engines
 from helpers.engine import Container, Engine
-from helpers.service import add_extra_routes, build, faulty_lines, rendered_tree
+from helpers.log_lines import faulty_lines
+from helpers.service import add_extra_routes, build, rendered_tree
 
 IMAGE = "gindock-test/memory"
 LIMIT = 64 << 20

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from helpers import servers
 from helpers.go_trees import everything, go_trees, go_values, never_started, raced_trees
+from helpers.log_lines import faulty_lines
 from helpers.machine import ROOT, run
 from helpers.rendering import render_from
 from helpers.servers import Postgres, Redis
@@ -23,7 +24,6 @@ from helpers.service import (
     Service,
     Tree,
     build,
-    faulty_lines,
     rendered_tree,
     running,
     substitute_once,

@@ -10,15 +10,8 @@ import os
 from pathlib import Path
 
 from helpers.config_files import Volume, reloading
-from helpers.service import (
-    Service,
-    Tree,
-    build,
-    exchange,
-    faulty_lines,
-    running,
-    substitute_once,
-)
+from helpers.log_lines import faulty_lines
+from helpers.service import Service, Tree, build, exchange, running, substitute_once
 
 
 def provoke(binary: Path, folder: Path) -> tuple[Service, int]:

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.log_lines import faulty_lines
 from helpers.service import (
     Service,
     Tree,
     add_extra_routes,
     build,
-    faulty_lines,
     rendered_tree,
     running,
     substitute_once,
