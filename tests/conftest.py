@@ -25,7 +25,7 @@ defaultBranch = main
 
 
 #: The files that take longest, of which each worker takes one at a time.
-_LONGEST = (
+LONGEST = (
     "test_combinations.py",
     "test_containers.py",
     "test_update_releases.py",
@@ -43,7 +43,7 @@ _LONGEST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: else the last of them would run alone in the end."""
-    first = {name: number for number, name in enumerate(_LONGEST)}
+    first = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: first.get(item.path.name, len(first)))
 
 

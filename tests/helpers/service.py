@@ -77,22 +77,28 @@ def add_extra_routes(tree: Tree) -> Tree:
     return tree
 
 
-def go(tree: Tree, *arguments: str, ok: bool = True, toolchain: str = "local") -> str | None:
+def go(tree: Tree, *arguments: str, ok: bool = True) -> str | None:
     """What a go command printed; None where it failed although that was `ok=False`."""
-    done = run(["nice", "go", *arguments], tree.path, {"GOTOOLCHAIN": toolchain}, ok=ok)
+    done = run(["nice", "go", *arguments], tree.path, {"GOTOOLCHAIN": "local"}, ok=ok)
     return None if done.returncode else done.stdout
 
 
 def build(tree: Tree, toolchain: str = "local") -> Path:
     """Build as the Dockerfile does."""
     binary = tree.path.parent / f"app-{toolchain}"
-    flags = [string.Template(flag).substitute(STAMPS) for flag in build_flags(tree.path)]
-    run(
-        ["nice", "go", "build", *flags, "-o", binary, f"./cmd/{tree.service}"],
-        tree.path,
-        {"CGO_ENABLED": "0", "GOTOOLCHAIN": toolchain},
-    )
+    _as_in_the_image(tree, toolchain, "build", "-o", binary, f"./cmd/{tree.service}")
     return binary
+
+
+def run_own_tests(tree: Tree, toolchain: str) -> None:
+    """Run the tests of the project, built as the Dockerfile builds the service."""
+    _as_in_the_image(tree, toolchain, "test", "./...")
+
+
+def _as_in_the_image(tree: Tree, toolchain: str, verb: str, *arguments: str | Path) -> None:
+    flags = [string.Template(flag).substitute(STAMPS) for flag in build_flags(tree.path)]
+    env = {"CGO_ENABLED": "0", "GOTOOLCHAIN": toolchain}
+    run(["nice", "go", verb, *flags, *arguments], tree.path, env)
 
 
 # -- the running service -------------------------------------------------------------------
