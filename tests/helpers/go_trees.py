@@ -115,10 +115,11 @@ def go_trees(source: Path = ROOT) -> dict[str, dict[str, Any]]:
     )
     trees: dict[str, dict[str, Any]] = {}
     for row in rows:
-        if whole := next(completions(row, known, binding), None):
+        whole = next(completions(row, known, binding), {})
+        answers = {k: v for k, v in whole.items() if v not in (None, DEFAULT)}
+        if answers and answers not in trees.values():
             name = _name(row, values)
-            name = f"{name}-{len(trees)}" if name in trees else name
-            trees[name] = {k: v for k, v in whole.items() if v not in (None, DEFAULT)}
+            trees[f"{name}-{len(trees)}" if name in trees else name] = answers
     trees["longest"] = {name: LONGEST[name] for name in values if name in LONGEST}
     return trees
 
@@ -139,9 +140,10 @@ def raced_trees() -> list[str]:
 
 
 def everything() -> str:
-    """Return the tree that has the most of all choices, and another value of every text."""
-    last = {name: tried[-1] for name, tried in go_values().items()}
-    return next(name for name, row in go_trees().items() if row | last == row)
+    """Return the tree with the most of all choices at once, and another value of every text."""
+    last = {name: tried[-1] for name, tried in go_values().items()}.items()
+    trees = go_trees()
+    return max(trees, key=lambda tree: sum(trees[tree].get(name) == value for name, value in last))
 
 
 def never_started(trees: Iterable[Row], source: Path = ROOT) -> list[str]:
