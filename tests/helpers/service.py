@@ -83,22 +83,23 @@ def go(tree: Tree, *arguments: str, ok: bool = True) -> str | None:
     return None if done.returncode else done.stdout
 
 
+def go_as_in_the_image(
+    tree: Tree, verb: str, *arguments: str | Path, toolchain: str = "local", **env: str
+) -> str:
+    """What a go command printed with the flags of the Dockerfile.
+
+    What one tree compiles with them, the next does not compile again, wherever it lies.
+    """
+    flags = [string.Template(flag).substitute(STAMPS) for flag in build_flags(tree.path)]
+    env |= {"CGO_ENABLED": "0", "GOTOOLCHAIN": toolchain}
+    return run(["nice", "go", verb, *flags, *arguments], tree.path, env).stdout
+
+
 def build(tree: Tree, toolchain: str = "local") -> Path:
     """Build as the Dockerfile does."""
-    binary = tree.path.parent / f"app-{toolchain}"
-    _as_in_the_image(tree, toolchain, "build", "-o", binary, f"./cmd/{tree.service}")
+    binary, main = tree.path.parent / f"app-{toolchain}", f"./cmd/{tree.service}"
+    go_as_in_the_image(tree, "build", "-o", binary, main, toolchain=toolchain)
     return binary
-
-
-def run_own_tests(tree: Tree, toolchain: str) -> None:
-    """Run the tests of the project, built as the Dockerfile builds the service."""
-    _as_in_the_image(tree, toolchain, "test", "./...")
-
-
-def _as_in_the_image(tree: Tree, toolchain: str, verb: str, *arguments: str | Path) -> None:
-    flags = [string.Template(flag).substitute(STAMPS) for flag in build_flags(tree.path)]
-    env = {"CGO_ENABLED": "0", "GOTOOLCHAIN": toolchain}
-    run(["nice", "go", verb, *flags, *arguments], tree.path, env)
 
 
 # -- the running service -------------------------------------------------------------------

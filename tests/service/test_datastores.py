@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from helpers import servers
 from helpers.log_lines import faulty_lines
-from helpers.machine import run
 from helpers.servers import PASSWORD, Database, Postgres, Redis
 from helpers.service import (
     Service,
     Tree,
     build,
     eventually,
+    go_as_in_the_image,
     rendered_tree,
     running,
     substitute_once,
@@ -157,7 +157,7 @@ def schema(database: Database) -> list[str]:
 def test_its_own_tests_pass_with_real_servers(tree: Tree, postgres: Postgres, redis: Redis) -> None:
     urls = {"TEST_DATABASE_URL": postgres.url("postgres"), "TEST_REDIS_URL": redis.url}
     packages = ["./internal/postgres", "./internal/redis"]
-    output = run(["nice", "go", "test", "-v", "-count=1", *packages], tree.path, urls).stdout
+    output = go_as_in_the_image(tree, "test", "-v", "-count=1", *packages, **urls)
     assert output.count("--- PASS") > 8
     assert "--- SKIP" not in output
 

@@ -11,13 +11,13 @@ import pytest
 from helpers.go_trees import everything, go_trees, raced_trees
 from helpers.linters import golangci
 from helpers.machine import CACHE, ROOT, need, run
-from helpers.rendering import oversize
+from helpers.rendering import build_flags, oversize
 from helpers.service import (
     TOOLCHAINS,
     Tree,
     go,
+    go_as_in_the_image,
     rendered_tree,
-    run_own_tests,
 )
 
 
@@ -63,7 +63,14 @@ def tidy_diff(tree: Tree, toolchain: str) -> str:
 
 def lint_findings(tree: Tree) -> str:
     """What golangci-lint has against the project, by the project's own configuration."""
-    env = {"GOTOOLCHAIN": TOOLCHAINS[-1], "GOLANGCI_LINT_CACHE": str(CACHE / "golangci-cache")}
+    flags = build_flags(tree.path)
+    env = {
+        "GOTOOLCHAIN": TOOLCHAINS[-1],
+        "GOLANGCI_LINT_CACHE": str(CACHE / "golangci-cache"),
+        # As in the image, for which the same is compiled.
+        "CGO_ENABLED": "0",
+        "GOFLAGS": f"-trimpath -tags={flags[flags.index('-tags') + 1]}",
+    }
     command: list[str | Path] = ["nice", golangci(), "run", "--allow-serial-runners"]
     done = run(command, tree.path, env, ok=False)
     assert ("0 issues." in done.stdout) == (done.returncode == 0), done.stdout
@@ -75,7 +82,7 @@ def failed_tests(tree: Tree) -> str:
     need("gcc")  # for the race detector
     profile = tree.path.parent / "cover.out"
     done = run(
-        ["nice", "go", "test", "-race", "-shuffle=on", "-coverpkg=./...",
+        ["nice", "go", "test", "-race", "-trimpath", "-shuffle=on", "-coverpkg=./...",
          f"-coverprofile={profile}", "./..."],
         tree.path,
         ok=False,
@@ -112,7 +119,7 @@ def test_go_is_formatted(tree: Tree) -> None:
 
 
 def test_go_passes_vet(tree: Tree) -> None:
-    go(tree, "vet", "./...")
+    go_as_in_the_image(tree, "vet", "./...")
 
 
 def test_golangci_lint_finds_nothing(raced_tree: Tree) -> None:
@@ -132,11 +139,11 @@ def test_project_passes_its_own_tests(raced_tree: Tree) -> None:
 def test_project_passes_its_own_tests_with_the_longest_names(
     tree_of: Callable[[str], Tree],
 ) -> None:
-    go(tree_of("longest"), "test", "-shuffle=on", "./...")
+    go_as_in_the_image(tree_of("longest"), "test", "-shuffle=on", "./...")
 
 
 def test_project_passes_its_own_tests_as_in_the_image(tree_of: Callable[[str], Tree]) -> None:
-    run_own_tests(tree_of(everything()), TOOLCHAINS[-1])
+    go_as_in_the_image(tree_of(everything()), "test", "./...", toolchain=TOOLCHAINS[-1])
 
 
 def test_default_render_is_small(tree_of: Callable[[str], Tree]) -> None:

@@ -20,6 +20,7 @@ from helpers.file_trees import Tree, snapshot
 from helpers.machine import ROOT, git, need, run
 from helpers.projects import answers
 from helpers.releases import NEXT
+from helpers.rendering import build_flags
 
 #: Probes take part by none, one and all: with each of their subsets there would be twice the cases.
 PAIRED = FACTORS | {"probes": [[], ["liveness"], ["startup", "liveness", "readiness"], None]}
@@ -156,6 +157,7 @@ def test_every_updated_service_builds(
     }
     assert len(distinct) > 5
     for project in distinct.values():
-        run(["nice", "go", "build", "./..."], project)
-        run(["nice", "go", "vet", "./..."], project)
+        for verb in ("build", "vet"):
+            command = ["nice", "go", verb, *build_flags(project), "./..."]
+            run(command, project, {"CGO_ENABLED": "0"})
     record_property("distinct Go trees", len(distinct))
