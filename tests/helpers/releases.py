@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 from gindock.upstream import history
+from helpers.linters import locked
 from helpers.machine import ROOT, run, unavailable
 
 #: Versions that no release will have: the work tree's, and that of one more fix after it.
@@ -25,14 +28,32 @@ FIXED = ".gitattributes"
 
 @functools.cache
 def folder() -> Path:
-    """Where this test session keeps its clones and environments."""
-    return Path(tempfile.mkdtemp(prefix="gindock-releases-"))
+    """Where this test session keeps its clones and environments; its workers share it."""
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if session is None:
+        return Path(tempfile.mkdtemp(prefix="gindock-releases-"))
+    shared = Path(tempfile.gettempdir()) / f"gindock-releases-{session}"
+    shared.mkdir(mode=0o700, exist_ok=True)
+    return shared
+
+
+def _once(name: str, make: Callable[[Path], None]) -> Path:
+    """The folder `name`, which the first process that needs it makes."""
+    made, complete = folder() / name, folder() / f"{name}.complete"
+    with locked(f"release-{name}"):
+        if not complete.exists():
+            make(made)
+            complete.touch()
+    return made
 
 
 @functools.cache
 def next_checkout() -> Path:
     """A clone of the repository in which the work tree, as it is, is the next release."""
-    clone = folder() / "next"
+    return _once("next", _make_next)
+
+
+def _make_next(clone: Path) -> None:
     run(["git", "clone", "--quiet", "--no-local", ROOT, clone], folder())
     for path in ("copier.yml", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / path, clone / path)
@@ -45,18 +66,19 @@ def next_checkout() -> Path:
             ignore=shutil.ignore_patterns("_template", "__pycache__"),
         )
     release(clone, NEXT)
-    return clone
 
 
 @functools.cache
 def after_next_checkout() -> Path:
     """A clone of `next_checkout` with one more release, which mends one file."""
-    clone = folder() / "after-next"
+    return _once("after-next", _make_after_next)
+
+
+def _make_after_next(clone: Path) -> None:
     run(["git", "clone", "--quiet", "--no-local", next_checkout(), clone], folder())
     with (clone / "template" / FIXED).open("a") as file:
         file.write(FIX)
     release(clone, AFTER_NEXT)
-    return clone
 
 
 def release(clone: Path, version: str) -> None:
@@ -74,6 +96,10 @@ def installed(version: str) -> Path:
 
     `NEXT` is the work tree; every landed version is built from the commit that released it.
     """
+    return _once(f"venv-{version}", lambda environment: _install(version, environment)) / "bin"
+
+
+def _install(version: str, environment: Path) -> None:
     source = folder() / f"source-{version}"
     if version == NEXT:
         source = next_checkout()
@@ -83,27 +109,13 @@ def installed(version: str) -> Path:
         found = next(r for r in history.releases(ROOT) if r.version == version)
         run(["git", "clone", "--quiet", "--no-local", ROOT, source], folder())
         run(["git", "checkout", "--quiet", "--detach", found.commit], source)
-    environment = folder() / f"venv-{version}"
     venv.create(environment, with_pip=True)
-    scripts = environment / "bin"
-    done = subprocess.run(
-        [
-            scripts / "python",
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            source,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    pip = (environment / "bin" / "python", "-m", "pip", "install")
+    options = ("--quiet", "--disable-pip-version-check")
+    done = subprocess.run([*pip, *options, source], capture_output=True, text=True, check=False)
     if done.returncode and "No matching distribution" in done.stderr:
         unavailable("pip cannot reach its index")
     assert done.returncode == 0, done.stderr
-    return scripts
 
 
 def offline() -> list[str]:
