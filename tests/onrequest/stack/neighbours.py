@@ -17,7 +17,9 @@ from helpers.rendering import render
 from helpers.service import free_port
 
 #: The lines that give users.localhost to the second service, as a user is told them.
-[UPSTREAM] = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/use/compose.md").read_text(), re.DOTALL)
+[UPSTREAM] = re.findall(
+    r"```nginx\n(.*?)```", (ROOT / "docs/use/compose.md").read_text(), re.DOTALL
+)
 HANDLER = """\
 package api
 
