@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.combinations import CUSTOM
 from helpers.machine import STRICT
 from helpers.rendering import render
 
+_USED = pytest.StashKey[float]()
 _OUTCOMES = ("passed", "failed", "error", "skipped")
 _GIT_CONFIG = """\
 [user]
@@ -56,6 +58,16 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Note the CPU seconds of each phase of a test, which other load on the machine leaves alone."""
+    report = yield
+    used = sum(os.times()[:4])  # This process, and those that it has waited for.
+    report.cpu_seconds = used - item.session.stash.get(_USED, 0.0)
+    item.session.stash[_USED] = used
+    return report
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Where nothing may be missing, a skip is a failure."""
@@ -65,15 +77,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what tests recorded, and for each family, a file, its tests by outcome and its minutes."""
+    """Say what tests recorded, and for each family, a file, the outcomes and the minutes."""
     families: dict[str, Counter[str]] = {}
     seconds: defaultdict[str, float] = defaultdict(float)
+    computed: defaultdict[str, float] = defaultdict(float)
     for outcome, reports in terminalreporter.stats.items():
         for report in reports:
             if not isinstance(report, pytest.TestReport):
                 continue
             family = Path(report.nodeid.split("::")[0]).stem.removeprefix("test_")
             seconds[family] += report.duration
+            computed[family] += getattr(report, "cpu_seconds", 0)
             if outcome in _OUTCOMES:
                 families.setdefault(family, Counter())[outcome] += 1
     if not families:
@@ -84,4 +98,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {name} {value}")
     for family, counts in sorted(families.items()):
         line = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _OUTCOMES)
-        terminalreporter.write_line(f"{family:<20} {line:<44} {seconds[family] / 60:5.1f} min")
+        terminalreporter.write_line(
+            f"{family:<20} {line:<44} "
+            f"{seconds[family] / 60:5.1f} min, {computed[family] / 60:5.1f} min of CPU"
+        )

@@ -1,8 +1,13 @@
-"""The one error that a user can mend."""
+"""What the commands exit with, and the errors that a user can mend.
+
+Their texts say what is wrong and what to do next. What the user gave is named by its key; only the
+command line knows by which option it was given, and spells that.
+"""
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -16,19 +21,69 @@ class ExitCode(IntEnum):
 
 
 class UserError(Exception):
-    """Something that the user can mend; its text says what is wrong and what to do next."""
+    """Something that the user can mend."""
 
-    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
-        super().__init__(message)
-        self.code = code
+    code: ClassVar[ExitCode] = ExitCode.FAILED
 
 
 class BadInputError(UserError):
     """A `UserError` in what the user gave: an argument, an answer, a folder."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, ExitCode.BAD_INPUT)
+    code = ExitCode.BAD_INPUT
 
 
-class RefusedAnswerError(BadInputError):
-    """An answer that a template refuses; where its question is known, the text begins with that."""
+class _KeyedError(BadInputError):
+    """A `BadInputError` in what the user gave as `key`, for `reason`."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)
+        self.key = key
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """The reason, after the key where that is known."""
+        return f"{self.key}: {self.reason}" if self.key else self.reason
+
+
+class RefusedAnswerError(_KeyedError):
+    """An answer to the question `key` that is refused; `key` is empty where Copier names none."""
+
+
+class RefusedSettingError(_KeyedError):
+    """The `value` of a command's setting `key`, such as the version to update to, is refused."""
+
+    def __init__(self, key: str, value: str, reason: str) -> None:
+        super().__init__(key, reason)
+        self.args = (key, value, reason)
+        self.value = value
+
+
+class UnknownQuestionError(_KeyedError):
+    """An answer to a question, `key`, that the template does not ask."""
+
+
+class UnaskedQuestionError(_KeyedError):
+    """An answer to the question `key`, which the other answers rule out."""
+
+
+class NobodyToAskError(BadInputError):
+    """A question is open, and there is no terminal to ask it on."""
+
+    def __init__(self, message: str = "there is no terminal to ask on") -> None:
+        super().__init__(message)
+
+
+class UnreadableRepositoryError(UserError):
+    """The repository around a new service cannot be read, for `reason`.
+
+    It is `avoidable` where the service is to lie in it, and not in its place.
+    """
+
+    def __init__(self, reason: str, avoidable: bool) -> None:
+        super().__init__(reason, avoidable)
+        self.reason = reason
+        self.avoidable = avoidable
+
+    def __str__(self) -> str:
+        """The reason."""
+        return self.reason

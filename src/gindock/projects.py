@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from gindock.errors import ExitCode, UserError
 from gindock.upstream import answers
@@ -27,12 +27,12 @@ _SKIPPED = ("node_modules", "vendor")
 class Failure:
     """Why the work on one project failed."""
 
-    error: str
-    exit_code: ExitCode
+    error: UserError
 
-    def as_dict(self) -> dict[str, Any]:
-        """This result for a machine."""
-        return {"error": self.error, "exit_code": int(self.exit_code)}
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command exits with after this."""
+        return self.error.code
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def each(work: Callable[[Path], _T], projects: Sequence[Path]) -> Iterator[Outco
             try:
                 yield from pool.submit(_all, work, group).result()
             except BrokenProcessPool:
-                failure = Failure("its process was killed; try it by itself", ExitCode.FAILED)
+                failure = Failure(UserError("its process was killed; try it by itself"))
                 yield from (Outcome(project, failure) for project in group)
 
 
@@ -132,14 +132,13 @@ def _one(work: Callable[[Path], _T], project: Path) -> _T | Failure:
     try:
         return work(project)
     except UserError as error:
-        return Failure(str(error), error.code)
+        return Failure(error)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        return Failure(f"{error.strerror or error}{where}", ExitCode.FAILED)
+        return Failure(UserError(f"{error.strerror or error}{where}"))
     except Exception as error:
-        return Failure(
-            f"this is a fault of gindock: {type(error).__name__}: {error}", ExitCode.FAILED
-        )
+        fault = f"this is a fault of gindock: {type(error).__name__}: {error}"
+        return Failure(UserError(fault))
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -18,12 +18,12 @@ from helpers.commands import SCRIPTS, gindock
 from helpers.machine import run, small_disk
 from helpers.projects import tree
 
-from gindock.creating import destination as staging
+from gindock.creating.destination import PREFIX
 
 
 def phase(home: Path, destination: Path) -> str:
     """How far a run has come, told from what is on the disk."""
-    folders = list(home.glob(staging.PREFIX + "*"))
+    folders = list(home.glob(PREFIX + "*"))
     if (
         destination.is_dir()
         and (destination / ".git" / "HEAD").is_file()
@@ -87,14 +87,14 @@ def test_killed_at_any_moment_there_is_the_whole_project_or_nothing(
         found = phase(home, destination)
         phases[found] += 1
         if destination.is_dir() and not found.startswith(("moving", "placed")):
-            assert {f for f in tree(destination) if not f.startswith(staging.PREFIX)} == set()
+            assert {f for f in tree(destination) if not f.startswith(PREFIX)} == set()
         # The next run clears what is left, and succeeds or finds the whole project.
         again = gindock(
             "new", "." if into_folder else "svc", "--service-name", "svc", "-y", cwd=home
         )
         assert set(tree(destination)) == whole, found
         assert again.code == (2 if found.startswith("placed") else 0), (found, again)
-        assert not list(home.rglob(staging.PREFIX + "*")), found
+        assert not list(home.rglob(PREFIX + "*")), found
     record_property("killed during", ", ".join(f"{p} {n} times" for p, n in phases.items()))
     assert len(phases) >= 4, f"the kills hit too few phases: {phases}"
 
@@ -131,11 +131,11 @@ def killed_while_moving(folder: Path, *, after: int) -> None:
 def test_killed_while_moving_the_next_run_starts_over(after: int, tmp_path: Path) -> None:
     folder = tmp_path / "svc"
     killed_while_moving(folder, after=after)
-    moved = [p for p in folder.iterdir() if not p.name.startswith(staging.PREFIX)]
+    moved = [p for p in folder.iterdir() if not p.name.startswith(PREFIX)]
     assert len(moved) == after
     assert gindock("new", ".", "-y", cwd=folder).code == 0
     assert run(["git", "status", "--porcelain"], folder).stdout == ""
-    assert not list(folder.glob(staging.PREFIX + "*"))
+    assert not list(folder.glob(PREFIX + "*"))
 
 
 def test_killed_while_moving_an_edit_made_since_is_kept(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_forged_journal_reaches_nothing_outside(tmp_path: Path) -> None:
     killed_while_moving(folder, after=6)
     victim = tmp_path / "victim.txt"
     victim.write_text("mine")
-    journal = next(folder.glob(staging.PREFIX + "*")) / "journal.json"
+    journal = next(folder.glob(PREFIX + "*")) / "journal.json"
     forged = json.loads(journal.read_text())
     forged["files"]["../victim.txt"] = hashlib.sha256(b"mine").hexdigest()
     journal.write_text(json.dumps(forged))

@@ -16,6 +16,7 @@ from helpers.rendering import render, template
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from gindock.cli import spelling
 from gindock.errors import BadInputError
 from gindock.upstream import rendering
 from gindock.upstream.questions import NOTHING, Question, Questions
@@ -160,7 +161,7 @@ def test_one_section_at_a_time() -> None:
 @pytest.mark.parametrize("question", QUESTIONS.all, ids=lambda q: q.key)
 def test_what_is_spelled_is_parsed_again(question: Question) -> None:
     value = answers_of(**ALL_ASKED)[question.key]
-    spelled = question.spell(value)
+    spelled = spelling.options(question, value)
     assert spelled[0].lstrip("-").removeprefix("no-").replace("-", "_") == question.key
     if question.type != "bool":
         assert question.parse(",".join(spelled[1::2])) == value

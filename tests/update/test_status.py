@@ -21,8 +21,7 @@ from helpers.projects import tree
 from helpers.releases import AFTER_NEXT, FIXED, NEXT
 
 from gindock.gitio.repository import Repository
-from gindock.updating.journal import Note
-from gindock.updating.worktree import State
+from gindock.updating.journal import Journal, Note
 
 ANSWERS = ".copier-answers.yml"
 
@@ -360,7 +359,7 @@ def test_conflicts_changes_and_an_interrupted_update_are_said(tmp_path: Path) ->
     told = status(project, version=AFTER_NEXT)
     assert told["notes"] == [f"conflicts in {FIXED}"]
     assert differing(told) == ([FIXED], [])
-    state = State(Repository.around(project))
+    state = Journal(Repository.around(project))
     state.folder.mkdir(parents=True, exist_ok=True)
     state.write(Note("writing"))
     told = status(project, version=AFTER_NEXT)

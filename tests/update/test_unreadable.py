@@ -35,7 +35,7 @@ def give_away(folder: Path) -> Path:
     return folder
 
 
-def everything(folder: Path) -> dict[str, bytes]:
+def contents(folder: Path) -> dict[str, bytes]:
     """Every file below `folder`, those of git included."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
@@ -50,12 +50,12 @@ def _no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("place", ["svc", "apps/svc"])
 def test_new_in_another_users_repository_is_refused(place: str, tmp_path: Path) -> None:
     folder = give_away(repository(tmp_path / "repo"))
-    before = everything(folder)
+    before = contents(folder)
     done = gindock("new", place, "-y", cwd=folder)
     assert done.code == 1
     for step in (f"safe.directory {folder}", "choose another directory", "--no-git"):
         assert step in done.stderr
-    assert everything(folder) == before
+    assert contents(folder) == before
     assert sorted(path.name for path in folder.iterdir()) == [".copier-answers.yml", ".git"]
 
 
@@ -64,12 +64,12 @@ def test_new_into_another_users_empty_repository_is_refused(
     more: list[str], tmp_path: Path
 ) -> None:
     folder = give_away(repository(tmp_path / "svc", committed=False))
-    before = everything(folder)
+    before = contents(folder)
     done = gindock("new", "svc", "-y", *more, cwd=tmp_path)
     assert done.code == 1
     assert f"safe.directory {folder}" in done.stderr
     assert "with commits" not in done.stderr
-    assert everything(folder) == before
+    assert contents(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["svc"]
 
 
@@ -161,11 +161,11 @@ def test_new_in_a_broken_repository_is_refused(
 ) -> None:
     folder = repository(tmp_path / "repo")
     damage(folder)
-    before = everything(folder)
+    before = contents(folder)
     done = gindock("new", "svc", "-y", cwd=folder)
     assert done.code == 1
     assert "is broken" in done.stderr
-    assert everything(folder) == before
+    assert contents(folder) == before
 
 
 @pytest.mark.parametrize("damage", [head, branch])
@@ -174,11 +174,11 @@ def test_new_into_a_broken_repository_is_refused(
 ) -> None:
     folder = repository(tmp_path / "svc", committed=False)
     damage(folder)
-    before = everything(folder)
+    before = contents(folder)
     done = gindock("new", "svc", "-y", cwd=tmp_path)
     assert done.code == 1
     assert "is broken" in done.stderr
-    assert everything(folder) == before
+    assert contents(folder) == before
 
 
 def test_an_empty_git_folder_is_nothing_that_is_broken(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from hypothesis import HealthCheck, Phase, example, find, given, settings
 from hypothesis import strategies as st
 
 from gindock.errors import UserError
-from gindock.updating import run as updating
+from gindock.updating.request import UpdateRequest
+from gindock.updating.run import update
 
 ANSWERS_FILE = ".copier-answers.yml"
 # -- edits -----------------------------------------------------------------------------------
@@ -279,20 +280,19 @@ def made(scenario: Scenario, folder: Path) -> Project:
     return Project(project, scenario, base, mine, theirs, untracked, recorded)
 
 
-def assignments(project: Project) -> list[str]:
-    """Return the answers that change, as `--set` takes them."""
-    return [f"{key}={value}" for key, value in project.scenario.changed.items()]
+def assigned(project: Project) -> dict[str, str]:
+    """Return the answers that change, as the user spells them."""
+    return {key: str(value) for key, value in project.scenario.changed.items()}
 
 
 def in_process(project: Project) -> int:
     """Update as the command does; return its exit code."""
-    request = updating.Request(project.folder, assignments=assignments(project))
-    return updating.update(request).exit_code
+    return update(UpdateRequest(project.folder, assigned=assigned(project))).exit_code
 
 
 def by_command(project: Project) -> int:
     """Update with the installed command; return its exit code."""
-    changed = [f"--set={assignment}" for assignment in assignments(project)]
+    changed = [f"--set={key}={value}" for key, value in assigned(project).items()]
     done = gindock("update", "--defaults", *changed, cwd=project.folder)
     if done.code not in (0, 3):
         raise UserError(done.stderr)
@@ -410,7 +410,7 @@ def check_no_news(project: Project) -> None:
     git(again, "add", "--all")
     git(again, "commit", "-qm", "Updated", "--no-verify")
     before = snapshot(again)
-    done = updating.update(updating.Request(again))
+    done = update(UpdateRequest(again))
     assert done.before == done.after == "v2.0.0"
     assert not done.files
     assert snapshot(again) == before

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import itertools
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input.vt100 import Vt100Input
 
-if sys.platform != "win32":
-    import termios
 
-    from prompt_toolkit.input.vt100 import Vt100Input
+class _Attentive(Vt100Input):
+    """A terminal that forgets what was typed while nobody had asked."""
 
-    class _Attentive(Vt100Input):
-        """A terminal that forgets what was typed while nobody had asked."""
+    _numbers = itertools.count()
 
-        _numbers = itertools.count()
+    def raw_mode(self) -> AbstractContextManager[None]:
+        """Begin a question: drop what waits to be read, and what was read in part."""
+        self.flush_keys()
+        termios.tcflush(self.fileno(), termios.TCIFLUSH)
+        return super().raw_mode()
 
-        def raw_mode(self) -> AbstractContextManager[None]:
-            """Begin a question: drop what waits to be read, and what was read in part."""
-            self.flush_keys()
-            termios.tcflush(self.fileno(), termios.TCIFLUSH)
-            return super().raw_mode()
-
-        def typeahead_hash(self) -> str:
-            """Another name each time, so that no key is kept for the next question."""
-            return f"{super().typeahead_hash()}-{next(self._numbers)}"
+    def typeahead_hash(self) -> str:
+        """Another name each time, so that no key is kept for the next question."""
+        return f"{super().typeahead_hash()}-{next(self._numbers)}"
 
 
 @contextmanager
@@ -37,8 +35,5 @@ def attentive() -> Iterator[None]:
     A key that is typed while a render runs would otherwise accept what nobody has seen. Standard
     input must be a terminal.
     """
-    if sys.platform == "win32":
-        yield
-        return
     with create_app_session(input=_Attentive(sys.stdin)):
         yield

@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from gindock import projects
-from gindock.cli import output
+from gindock.cli import output, spelling
 from gindock.errors import ExitCode
 from gindock.projects import Failure, Outcome
 
@@ -77,12 +77,19 @@ def shown(project: Path) -> str:
 
 def failed(failure: Failure) -> str:
     """The cell for a failure."""
-    return f"[red]failed[/]: {escape(failure.error)}"
+    return f"[red]failed[/]: {escape(spelling.error_of_update(failure.error))}"
 
 
 def print_json(outcomes: Sequence[Outcome[Any]], code: ExitCode) -> None:
     """Print the outcomes as one JSON object."""
     listed = [
-        {"directory": str(outcome.project), **outcome.result.as_dict()} for outcome in outcomes
+        {"directory": str(outcome.project), **_as_dict(outcome.result)} for outcome in outcomes
     ]
     output.print_json({"projects": listed, "exit_code": int(code)})
+
+
+def _as_dict(result: Any) -> dict[str, Any]:
+    if isinstance(result, Failure):
+        error = spelling.error_of_update(result.error)
+        return {"error": error, "exit_code": int(result.exit_code)}
+    return dict(result.as_dict())

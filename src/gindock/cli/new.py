@@ -8,23 +8,30 @@ import os
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gindock.cli import options
+from gindock.cli import options, spelling
 from gindock.cli.output import note_not_run, on_a_terminal, print_json, reports_errors
-from gindock.errors import BadInputError
+from gindock.cli.spelling import Invocation
+from gindock.errors import BadInputError, RefusedSettingError
 from gindock.upstream import config, source
 from gindock.upstream.questions import Questions
 from gindock.upstream.source import Source
+
+if TYPE_CHECKING:
+    from gindock.creating.creation import Created
+    from gindock.creating.draft import Draft
+    from gindock.creating.request import NewRequest
 
 
 def command() -> Callable[..., None]:
     """The command, with an option for each question of the template."""
     questions = _own_questions()
-    run = reports_errors(_new)
+    run = reports_errors(_new, spelling.error_of_new)
     fixed = list(inspect.signature(_new, eval_str=True).parameters.values())[:-1]
     parameters = [*fixed, *map(options.parameter, questions.all)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -91,17 +98,10 @@ def _new(
 
     On a terminal it asks what no option answers; "none" is the empty choice of several.
     """
-    configured = config.template() if template is None else None
-    if configured and not (quiet or as_json):
-        typer.echo(f"Template: {configured.value} (from {configured.origin})", err=True)
-    url = (
-        source.named(configured.value, configured.origin)
-        if configured
-        else source.named("gindock" if template is None else template)
-    )
-    own = url == source.URL
-    if configured and not own:
-        _refuse_own_options(values, configured)
+    source_of = _chosen_template(template, told=not (quiet or as_json))
+    own = source_of.url == source.URL
+    if source_of.configured and not own:
+        _refuse_own_options(values, source_of.configured)
     questions = _own_questions() if own else None
     given = options.answers(questions, values, assignments or [], answers_file)
     spelled = str(directory or "")
@@ -110,50 +110,80 @@ def _new(
         if questions is not None:
             given.setdefault("service_name", _name_of(directory))
     interactive = on_a_terminal() and not (defaults or as_json)
+    if not interactive and directory is None and "service_name" not in given:
+        raise BadInputError("name the DIRECTORY to create, e.g. `gindock new myservice --defaults`")
 
-    from gindock.creating import draft as project
+    from gindock.creating.request import NewRequest
 
-    request = project.Request(
+    request = NewRequest(
         directory=directory,
-        spelled=spelled,
-        template=source.embedded() if own and not ref else Source(url, ref),
+        template=source.embedded() if own and not ref else Source(source_of.url, ref),
         questions=questions,
-        asked_ref=ref,
-        names_own=own and template is not None,
         given=given,
         defaults=defaults,
         interactive=interactive,
         with_git=git,
         preview=dry_run,
     )
-    if not interactive and directory is None and "service_name" not in given:
-        raise BadInputError("name the DIRECTORY to create, e.g. `gindock new myservice --defaults`")
-    with _questions_heard(interactive), project.draft(request) as draft:
-        if not (interactive or defaults) and (
-            missing := project.missing_answers(request, draft.answers)
-        ):
-            why = "--json asks nothing" if as_json else "there is no terminal to ask on"
-            raise BadInputError(f"{why}; add --defaults, or answer {', '.join(missing)}")
-        if interactive and not dry_run:
+    invocation = Invocation(spelled, ref, names_own=own and template is not None)
+    _run(request, invocation, quiet=quiet, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _ChosenTemplate:
+    url: str
+    configured: config.Setting | None
+
+
+def _chosen_template(named: str | None, *, told: bool) -> _ChosenTemplate:
+    """The template that is `named`, configured, or gindock's; one that is configured is `told`."""
+    configured = config.template() if named is None else None
+    if configured is None:
+        return _ChosenTemplate(source.named("gindock" if named is None else named), None)
+    if told:
+        typer.echo(f"Template: {configured.value} (from {configured.origin})", err=True)
+    try:
+        return _ChosenTemplate(source.named(configured.value), configured)
+    except RefusedSettingError as error:
+        raise BadInputError(f"{configured.origin}: {error.reason}") from None
+
+
+def _run(request: NewRequest, invocation: Invocation, *, quiet: bool, as_json: bool) -> None:
+    from gindock.creating import creation
+    from gindock.creating.draft import drafted
+
+    with _questions_heard(request.interactive), drafted(request) as draft:
+        _refuse_open_questions(draft, as_json=as_json)
+        if request.preview:
+            _show(draft, invocation, quiet=quiet, as_json=as_json)
+            return
+        if request.interactive:
             from gindock.cli import review
 
             if not review.accepted(draft):
                 typer.echo("Cancelled; nothing was created.")
                 return
-        if dry_run:
-            _show(draft, quiet=quiet, as_json=as_json)
-            if not as_json:
-                note_not_run(draft.not_run)
-            return
-        created = draft.create()
+        command = invocation.again(draft)
+        created = creation.create(draft)
     if as_json:
-        print_json(created.as_dict())
+        print_json({**created.as_dict(), "command": command, "not_run": created.not_run})
         return
     if created.warning:
         typer.secho(f"Warning: {created.warning}", err=True, fg="yellow")
     if not quiet:
-        _report(created, own=own)
+        _report(created, command, own=request.questions is not None)
     note_not_run(created.not_run)
+
+
+def _refuse_open_questions(draft: Draft, *, as_json: bool) -> None:
+    from gindock.creating.draft import open_questions
+
+    request = draft.request
+    if request.interactive or request.defaults:
+        return
+    if missing := [spelling.option(key) for key in open_questions(request, draft.answers)]:
+        why = "--json asks nothing" if as_json else "there is no terminal to ask on"
+        raise BadInputError(f"{why}; add --defaults, or answer {', '.join(missing)}")
 
 
 def _questions_heard(interactive: bool) -> AbstractContextManager[None]:
@@ -181,13 +211,13 @@ def _name_of(directory: Path) -> str:
 def _refuse_own_options(values: Mapping[str, Any], configured: config.Setting) -> None:
     if key := next((key for key, value in values.items() if value is not None), None):
         raise BadInputError(
-            f"--{key.replace('_', '-')} answers a question of gindock's own template, but "
+            f"{spelling.option(key)} answers a question of gindock's own template, but "
             f"{configured.origin} names {configured.value}; answer its questions with "
             "-d key=value, or add --template gindock"
         )
 
 
-def _show(draft: Any, *, quiet: bool, as_json: bool) -> None:
+def _show(draft: Draft, invocation: Invocation, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -195,7 +225,7 @@ def _show(draft: Any, *, quiet: bool, as_json: bool) -> None:
                 "files": draft.files,
                 "answers": draft.answers,
                 "version": draft.version,
-                "command": draft.command,
+                "command": invocation.again(draft),
                 "not_run": draft.not_run,
             }
         )
@@ -204,17 +234,17 @@ def _show(draft: Any, *, quiet: bool, as_json: bool) -> None:
 
         review.show(draft)
         typer.echo("Nothing was written.")
+    if not as_json:
+        note_not_run(draft.not_run)
 
 
-def _report(created: Any, *, own: bool) -> None:
-    from gindock.creating import draft as project
-
+def _report(created: Created, command: str, *, own: bool) -> None:
     path = os.path.relpath(created.directory)
     path = str(created.directory) if path.startswith("..") else path
     where = created.directory.name if path == "." else path
     commit = f", first commit {created.commit}" if created.commit else ""
     typer.echo(f"Created {where}: {len(created.files)} files{commit}.")
-    steps = [] if path == "." else [f"cd {shlex.quote(project.spelled_path(path))}"]
+    steps = [] if path == "." else [f"cd {shlex.quote(spelling.path(path))}"]
     if "Makefile" in created.files:
         steps.append("make    # what the service can do")
     if steps:
@@ -224,4 +254,4 @@ def _report(created: Any, *, own: bool) -> None:
             "\nThe module path and the registry are examples; "
             "--module-path and --registry, or a git remote, tell your own."
         )
-    typer.echo(f"\nThe same without questions:\n  {created.command}")
+    typer.echo(f"\nThe same without questions:\n  {command}")

@@ -11,16 +11,17 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from gindock.errors import BadInputError
+from gindock.cli import spelling
+from gindock.errors import BadInputError, RefusedAnswerError
 from gindock.upstream.questions import NOTHING, Question, Questions
 
 
 def parameter(question: Question) -> inspect.Parameter:
     """The parameter of a Typer command that takes the answer to `question`."""
-    names = question.option
+    names = spelling.option(question.key)
     kind: Any = {"int": int, "bool": bool}.get(question.type, str)
     if question.type == "bool":
-        names += "/" + question.option.replace("--", "--no-", 1)
+        names += "/" + names.replace("--", "--no-", 1)
     if question.choices:
         offered = [*question.choices.values(), *([NOTHING] if question.several else [])]
         kind = StrEnum(question.key, {value: value for value in offered})  # type: ignore[misc, no-redef]
@@ -52,17 +53,20 @@ def answers(
     given = {
         key: _value(questions, key, value) for key, value in options.items() if value is not None
     }
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals or not key:
-            raise BadInputError(f"-d {assignment}: write it as key=value")
+    for key, text in spelling.assigned(assignments, "-d", "key=value"):
         if key in given:
             raise BadInputError(f"'{key}' is answered twice")
         if questions is None:
             given[key] = text
         else:
-            given[key] = questions.known(key).parse(text)
+            given[key] = _known(questions, key).parse(text)
     return {**(_read(questions, file) if file else {}), **given}
+
+
+def _known(questions: Questions, key: str) -> Question:
+    if key not in questions.by_key:
+        raise BadInputError(f"there is no question '{key}'; see `gindock new --help`")
+    return questions.by_key[key]
 
 
 def _read(questions: Questions | None, file: Path) -> dict[str, Any]:
@@ -78,14 +82,14 @@ def _read(questions: Questions | None, file: Path) -> dict[str, Any]:
     found = {str(key): value for key, value in content.items() if not str(key).startswith("_")}
     if questions is None:
         return found
-    return {key: _checked(questions.known(key), value) for key, value in found.items()}
+    return {key: _checked(_known(questions, key), value) for key, value in found.items()}
 
 
 def _value(questions: Questions | None, key: str, value: Any) -> Any:
     """The answer in the value that Typer parsed."""
     if questions is None:
         raise BadInputError(
-            f"--{key.replace('_', '-')} answers a question of gindock's own template; "
+            f"{spelling.option(key)} answers a question of gindock's own template; "
             "answer the questions of another one with -d key=value"
         )
     return _checked(questions.by_key[key], list(value) if isinstance(value, tuple) else value)
@@ -94,8 +98,8 @@ def _value(questions: Questions | None, key: str, value: Any) -> Any:
 def _checked(question: Question, value: Any) -> Any:
     if isinstance(value, list) and question.several:
         if NOTHING in value and len(value) > 1:
-            raise BadInputError(f"{question.option}: '{NOTHING}' goes with nothing else")
+            raise RefusedAnswerError(question.key, f"'{NOTHING}' goes with nothing else")
         return question.parse(",".join(map(str, value)))
     if isinstance(value, list | dict) or value is None:
-        raise BadInputError(f"{question.option}: one value is wanted, got {value!r}")
+        raise RefusedAnswerError(question.key, f"one value is wanted, got {value!r}")
     return question.parse(str(value))

@@ -19,8 +19,10 @@ from gindock.upstream import source
 _P = ParamSpec("_P")
 
 
-def reports_errors(command: Callable[_P, None]) -> Callable[_P, None]:
-    """Turn what `command` raises into one message on stderr and an exit code."""
+def reports_errors(
+    command: Callable[_P, None], spelled: Callable[[UserError], str] = str
+) -> Callable[_P, None]:
+    """Turn what `command` raises, as it is `spelled`, into a message on stderr and an exit code."""
 
     @functools.wraps(command)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -31,7 +33,7 @@ def reports_errors(command: Callable[_P, None]) -> Callable[_P, None]:
             typer.echo("Interrupted.", err=True)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except UserError as error:
-            _fail(str(error), error.code, as_json)
+            _fail(spelled(error), error.code, as_json)
         except BrokenPipeError:
             _stop_printing()
             raise typer.Exit(ExitCode.DONE) from None

@@ -11,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from gindock.cli.output import said
+from gindock.cli.spelling import error_of_new
 from gindock.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def accepted(draft: Draft) -> bool:
 
 
 def _complain(error: UserError) -> None:
-    Console().print(f"Error: {error}", style="red", markup=False, highlight=False)
+    Console().print(f"Error: {error_of_new(error)}", style="red", markup=False, highlight=False)
 
 
 def show(draft: Draft) -> None:

@@ -9,32 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gindock.cli import spelling
 from gindock.cli.output import (
     note_not_run,
     on_a_terminal,
     print_json,
     reports_errors,
-    said,
     unread_is_no_failure,
 )
+from gindock.cli.update_report import show, show_all
 from gindock.errors import BadInputError, ExitCode, UserError
-from gindock.upstream import source
 
 if TYPE_CHECKING:
-    from gindock.projects import Outcome
-    from gindock.updating.run import Request, Update
-
-_WORDS = {
-    "conflict": ("conflict", "red"),
-    "merged": ("merged", "cyan"),
-    "updated": ("updated", "green"),
-    "added": ("added", "green"),
-    "removed": ("removed", "green"),
-    "kept": ("kept yours", "yellow"),
-}
+    from gindock.updating.report import Update
+    from gindock.updating.request import UpdateRequest
 
 
-@reports_errors
+@functools.partial(reports_errors, spelled=spelling.error_of_update)
 def command(
     directories: Annotated[
         list[Path] | None,
@@ -90,57 +81,76 @@ def command(
 
     The result is staged, and not committed. Exits with 3 where there are conflicts.
     """
-    # Late: what an update needs is of no use to the other commands.
-    from gindock import projects
-    from gindock.updating import run as updating
-
     if abort and (to or assignments or template is not None or diff or commit or as_json):
         raise BadInputError("--abort goes with no other option")
     if diff and commit:
         raise BadInputError("--diff writes nothing, and --commit would; choose one")
+    # Late: what an update needs is of no use to the other commands.
+    from gindock import projects
+    from gindock.updating.request import UpdateRequest
+
     directories = directories or [projects.around(Path.cwd())]
     found = projects.find(directories)
     several = projects.are_several(found, directories)
     if abort:
         raise typer.Exit(_abort(found))
-    request = updating.Request(
+    request = UpdateRequest(
         found[0],
         template=template,
         to=to,
-        assignments=assignments or [],
+        assigned=_assigned(assignments or []),
         defaults=defaults or as_json or several or not on_a_terminal(),
         preview=diff,
         colour=sys.stdout.isatty() and not as_json,
         commit=commit,
     )
-    if several:
-        from gindock.cli import many
+    raise typer.Exit(_all(request, found, as_json) if several else _one(request, as_json))
 
-        outcomes = many.run(functools.partial(updating.update_one, request), found, "Updating")
-        code = many.exit_code(outcomes)
-        with unread_is_no_failure():
-            _report_all(outcomes, code, as_json)
-        raise typer.Exit(code)
+
+def _assigned(texts: list[str]) -> dict[str, str]:
+    assigned: dict[str, str] = {}
+    for name, text in spelling.assigned(texts, "--set", "question=value"):
+        key = name.replace("-", "_")  # As the options of `gindock new` are spelled.
+        if key in assigned:
+            raise BadInputError(
+                f"--set answers '{key}' twice; several values go together: --set {key}=A,B"
+            )
+        assigned[key] = text
+    return assigned
+
+
+def _one(request: UpdateRequest, as_json: bool) -> ExitCode:
     done = _updated(request)
     with unread_is_no_failure():
         if as_json:
             print_json(done.as_dict())
         else:
-            _report(done)
+            show(done)
             note_not_run(done.not_run)
-    raise typer.Exit(done.exit_code)
+    return done.exit_code
 
 
-def _updated(request: Request) -> Update:
-    from gindock.updating import run as updating
+def _all(request: UpdateRequest, found: list[Path], as_json: bool) -> ExitCode:
+    from gindock.cli import many
+    from gindock.updating.run import update_one
+
+    outcomes = many.run(functools.partial(update_one, request), found, "Updating")
+    code = many.exit_code(outcomes)
+    with unread_is_no_failure():
+        show_all(outcomes, code, as_json)
+    return code
+
+
+def _updated(request: UpdateRequest) -> Update:
+    from gindock.updating.run import update
 
     if request.defaults:
-        return updating.update(request)
+        return update(request)
     # Late: it imports prompt_toolkit, which only questions need.
     from gindock.cli import keyboard
 
     with keyboard.attentive():
-        return updating.update(request)
+        return update(request)
 
 
 def _abort(found: list[Path]) -> ExitCode:
@@ -159,126 +169,8 @@ def _abort(found: list[Path]) -> ExitCode:
             code, problem = ExitCode.FAILED, error
         with unread_is_no_failure():
             if problem:
-                typer.secho(f"{where}{problem}", err=True, fg="red")
+                typer.secho(f"{where}{spelling.error_of_update(problem)}", err=True, fg="red")
             else:
                 done = "The update is undone." if undone else "There is no update to undo."
                 typer.echo(where + done)
     return code
-
-
-def _report_all(outcomes: list[Outcome[Update]], code: ExitCode, as_json: bool) -> None:
-    from gindock import projects
-    from gindock.cli import many
-
-    if as_json:
-        many.print_json(outcomes, code)
-        return
-    rows = []
-    for outcome in outcomes:
-        if isinstance(outcome.result, projects.Failure):
-            rows.append((outcome.project, "", many.failed(outcome.result)))
-            continue
-        if outcome.result.diff:
-            typer.secho(f"\n{many.shown(outcome.project)}", bold=True)
-            typer.echo(outcome.result.diff, nl=False)
-        rows.append((outcome.project, _versions(outcome.result), _in_a_word(outcome.result)))
-    many.show(["project", "version", "outcome"], rows)
-
-
-def _versions(done: Update) -> str:
-    return done.after if done.before == done.after else f"{done.before} to {done.after}"
-
-
-def _in_a_word(done: Update) -> str:
-    from rich.markup import escape
-
-    if not done.files:
-        return "nothing new"
-    if done.conflicts:
-        words = [f"[red]conflicts[/] in {', '.join(map(escape, done.conflicts))}"]
-    else:
-        count = sum(file.kind != "kept" for file in done.files)
-        what = "would change" if done.diff is not None else "updated"
-        words = [f"[green]{what}[/]", f"{count} file{'' if count == 1 else 's'}"]
-        if done.diff is None and not done.commit:
-            words.append("staged")
-    # A new question has its default; another answer is news.
-    words += [
-        f"[yellow]{escape(f'{key} is now {said(after)}')}[/]"
-        for key, (before, after) in done.answers.items()
-        if before is not None and after is not None
-    ]
-    if done.commit:
-        words.append(f"commit {done.commit}")
-    if done.finished:
-        words.append(f"the rest of what commit {done.finished} holds a part of; update again")
-    if done.recovered:
-        words.append("an interrupted update undone first")
-    if done.not_run:
-        words.append(f"[yellow]not run: {escape(', '.join(done.not_run))}[/]")
-    return ", ".join(words)
-
-
-def _report(done: Update) -> None:
-    if done.recovered:
-        typer.secho("An update that was interrupted has been undone first.", fg="yellow")
-    if not done.files and done.before == done.after:
-        typer.echo(f"Already at {done.after}.")
-        return
-    if done.diff is not None:
-        typer.echo(f"{done.diff}\n", nl=False)
-    # The files last: the news may be long.
-    if done.changelog:
-        typer.echo(f"{done.changelog}\n")
-    print_files(done)
-    typer.echo("\n" + _closing(done))
-
-
-def print_files(done: Update) -> None:
-    """A line for each file, by what happened to it."""
-    for kind, (word, colour) in _WORDS.items():
-        for file in done.files:
-            if file.kind == kind:
-                note = f" ({file.note})" if file.note else ""
-                typer.echo(f"  {typer.style(f'{word:<10}', fg=colour)} {file.path}{note}")
-    for key, (before, after) in done.answers.items():
-        if before is None:
-            news = f"{said(after)}, new"
-        elif after is None:
-            news = f"{said(before)}, no longer asked"
-        else:
-            news = f"{said(before)} is now {said(after)}"
-        typer.echo(f"  {'answer':<10} {key}: {news}")
-
-
-def _closing(done: Update) -> str:
-    what = _what_happened(done)
-    if count := len(done.conflicts):
-        what += f", with conflicts in {count} file{'s' if count > 1 else ''}"
-    if done.diff is not None:
-        return f"{what}; nothing was written."
-    # That comes first, and alone.
-    again = " Then update again, to what you asked for." if done.finished else ""
-    if done.commit:
-        return f"{what}, commit {done.commit}.{again}"
-    look = "Look at it with `git diff --staged` and commit"
-    if count:
-        look = "Resolve them, `git add` or `git rm` each file and commit"
-    return f"{what}. {look}, or go back with `{done.way_back}`.{again}"
-
-
-def _what_happened(done: Update) -> str:
-    would = done.diff is not None
-    if done.finished:
-        verb = "Would finish" if would else "Finished"
-        return (
-            f"{verb} the update from {done.before} to {done.after}, which was interrupted, and of "
-            f"which commit {done.finished} holds a part"
-        )
-    if done.switched:
-        template = "gindock's own template" if done.template == source.URL else done.template
-        verb = "Would switch" if would else "Switched"
-        return f"{verb} from {done.before} to {done.after} of {template}"
-    if done.before == done.after:
-        return f"{'Would change' if would else 'Changed'} answers, at {done.after}"
-    return f"{'Would update' if would else 'Updated'} from {done.before} to {done.after}"

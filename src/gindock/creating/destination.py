@@ -29,7 +29,7 @@ _JOURNAL = "journal.json"
 _PROJECT = "project"
 
 
-class Staging:
+class StagingFolder:
     """The staging folder of one destination."""
 
     def __init__(self, destination: Path, folder: Path) -> None:
@@ -62,7 +62,7 @@ class Staging:
                 raise
 
     def _move_into(self, project: Path) -> None:
-        # .git comes last: a project that has one is whole.
+        # .git comes last: a service with a .git is complete.
         entries = sorted(project.iterdir(), key=lambda entry: (entry.name == ".git", entry.name))
         journal = {
             "destination": str(self.destination),
@@ -83,7 +83,7 @@ class Staging:
                     entry.rename(target)
                     moved.append(entry)
             except BaseException:
-                # What cannot be moved back now, the next run takes back by the journal.
+                # If moving back fails, the next run does it by the journal.
                 self.keep = True
                 for entry in moved:
                     (self.destination / entry.name).rename(entry)
@@ -92,7 +92,7 @@ class Staging:
 
 
 @contextmanager
-def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
+def staging_folder(destination: Path, *, elsewhere: bool = False) -> Iterator[StagingFolder]:
     """A staging folder for `destination`, removed at the end, whatever happens.
 
     With `elsewhere`, it lies in the system's temporary folder, from which nothing can be placed.
@@ -107,7 +107,7 @@ def staging(destination: Path, *, elsewhere: bool = False) -> Iterator[Staging]:
         _clear(destination)
     check_free(destination)
     folder, lock = _new_folder(home)
-    held = Staging(destination, folder)
+    held = StagingFolder(destination, folder)
     try:
         yield held
     finally:
@@ -211,7 +211,7 @@ def _new_folder(home: Path) -> tuple[Path, int | None]:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
         with suppress(FileNotFoundError):
             lock = lock_folder(folder)
-            # Another run may have taken it for a leftover in the blink before it was locked.
+            # Before it was locked, another run may have removed it as a leftover.
             if lock is None or folder.exists():
                 return folder, lock
             os.close(lock)
@@ -224,12 +224,12 @@ def _clear(destination: Path) -> None:
         UserError: some of that has been changed since.
 
     """
-    # Which of the folders above had existed when a run was killed, it took with it.
+    # A killed run cannot tell which folders above it had made, so look in all of them.
     for folder in _leftovers(destination):
         with suppress(BlockingIOError, FileNotFoundError, PermissionError):
             lock = lock_folder(folder)
             try:
-                # Without locks, what is a day old belongs to no run any more.
+                # On a file system without locks, a day is longer than any run.
                 if lock is not None or time.time() - folder.stat().st_mtime > 86_400:
                     _take_back(folder)
                     shutil.rmtree(folder, ignore_errors=True)
@@ -264,7 +264,7 @@ def _take_back(folder: Path) -> None:
         file = destination / path
         if os.path.lexists(waiting / path) or not os.path.lexists(file):
             continue
-        # Not through a link that has been put in the way, nor out of the destination.
+        # Do not follow links out of the destination.
         inside = (
             file.parent.resolve().is_relative_to(destination.resolve()) and ".." not in file.parts
         )

@@ -1,10 +1,8 @@
-"""A new project: drafted in a staging folder, then created at its destination."""
+"""The draft of a new service: rendered away from its destination, shown, and changed."""
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,83 +11,35 @@ from pathlib import Path
 from typing import Any
 
 from gindock.creating import surroundings
-from gindock.creating.destination import PREFIX as STAGING_PREFIX
-from gindock.creating.destination import Staging, check_free, is_fresh_repository, staging
-from gindock.errors import BadInputError
-from gindock.gitio.command import GitError, check_installed, commit, git, line
+from gindock.creating.destination import StagingFolder, check_free, staging_folder
+from gindock.creating.request import NewRequest
+from gindock.errors import (
+    BadInputError,
+    RefusedAnswerError,
+    UnaskedQuestionError,
+    UnknownQuestionError,
+)
+from gindock.gitio.command import check_installed
 from gindock.upstream import declared
 from gindock.upstream.questions import Questions
-from gindock.upstream.source import Source
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for: where, from which template, and with which answers."""
-
-    directory: Path | None
-    """Absolute; None for a directory in the current one that is named like the service."""
-    spelled: str
-    """The directory as the user wrote it."""
-    template: Source
-    questions: Questions | None
-    """None for another template than gindock's own."""
-    asked_ref: str | None
-    """The version of the template that the user named."""
-    names_own: bool
-    """The user named gindock's own template, which need not be the default."""
-    given: Mapping[str, Any]
-    defaults: bool
-    """Answer every other question by its default."""
-    interactive: bool
-    """There is a terminal to ask on; without one and without `defaults`, an open question fails."""
-    with_git: bool = True
-    preview: bool = False
-    """Draft only, away from the destination."""
-
-
-@dataclass(frozen=True)
-class Created:
-    """A created project."""
-
-    directory: Path
-    files: list[str]
-    answers: Mapping[str, Any]
-    version: str
-    commit: str | None
-    warning: str | None
-    command: str
-    not_run: list[str]
-    """The template's commands that Copier would have run, as they are written."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """This result for a machine."""
-        return {
-            "directory": str(self.directory),
-            "files": self.files,
-            "answers": dict(self.answers),
-            "version": self.version,
-            "commit": self.commit,
-            "warning": self.warning,
-            "command": self.command,
-            "not_run": self.not_run,
-        }
 
 
 @dataclass
 class Draft:
     """A rendered project that is not at its destination yet."""
 
-    request: Request
-    _staging: Staging
+    request: NewRequest
+    _staging: StagingFolder
     _known: Mapping[str, Any]
-    _project: Path = field(init=False)
+    folder: Path = field(init=False)
+    """Where the service lies until it is created."""
     _recorded: Mapping[str, Any] = field(init=False)
     _chosen_of: Mapping[str, Any] | None = field(init=False, default=None)
     _chosen_cache: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         """Render, asking the questions that are open."""
-        # Gindock's own template is rendered all the same, which tells what was left open.
+        # gindock's own template is rendered anyway: the result shows which questions are open.
         own = self.request.questions is not None
         defaults = self.request.defaults or (own and not self.request.interactive)
         self._render(data=self.request.given, defaults=defaults)
@@ -115,8 +65,8 @@ class Draft:
     def files(self) -> list[str]:
         """The files of the project, relative to its root, sorted."""
         return sorted(
-            file.relative_to(self._project).as_posix()
-            for file in self._project.rglob("*")
+            file.relative_to(self.folder).as_posix()
+            for file in self.folder.rglob("*")
             if file.is_symlink() or file.is_file()
         )
 
@@ -144,7 +94,7 @@ class Draft:
             UserError: the new answer does not go with the others; the draft stays as it was.
 
         """
-        before = self._project, self._recorded
+        before = self.folder, self._recorded
         given = {k: v for k, v in self.request.given.items() if k in self.answers}
         kept = {k: v for k, v in {**given, **self._chosen}.items() if k != key}
         settled = {*self._asked(), *kept, key}
@@ -157,38 +107,22 @@ class Draft:
                 asked = opened
                 settled |= {*opened}
         except Exception:
-            self._project, self._recorded = before
+            self.folder, self._recorded = before
             raise
 
     def check_destination(self) -> None:
         """Raise a `BadInputError` where the destination is not free."""
         check_free(self.destination)
 
-    def create(self) -> Created:
-        """Put the project at its destination, with a first commit unless told otherwise.
+    def place(self) -> None:
+        """Move the service to its destination: all of it, or, on an error, nothing.
 
         Raises:
             UserError: the destination is no longer free.
 
         """
-        destination, files, command = self.destination, self.files, self.command
-        self._staging.destination = destination
-        commit = warning = None
-        fresh = self.request.with_git and is_fresh_repository(destination)
-        around = self.request.with_git and surroundings.repository(destination) is not None
-        if self.request.with_git and not around:
-            git("init", "--quiet", "--initial-branch=main", ".", folder=self._project)
-            commit, warning = _commit(self._project, self.version)
-        self._staging.place(self._project)
-        if fresh:
-            commit, warning = _commit(destination, self.version)
-        elif around:
-            warning = (
-                "a git repository is around it, so nothing was committed; CI runs only from the "
-                "root of a repository"
-            )
-        about = (self.answers, self.version, commit, warning, command, self.not_run)
-        return Created(destination, files, *about)
+        self._staging.destination = self.destination
+        self._staging.place(self.folder)
 
     @property
     def not_run(self) -> list[str]:
@@ -201,28 +135,6 @@ class Draft:
         return self.request.questions
 
     @property
-    def command(self) -> str:
-        """The command that creates this project without a question."""
-        arguments = ["gindock", "new"]
-        if self.request.directory is not None:
-            arguments.append(spelled_path(self.request.spelled))
-        if self.request.asked_ref:
-            arguments += ["--ref", self.request.asked_ref]
-        if not self.request.with_git:
-            arguments.append("--no-git")
-        if self.request.names_own:
-            arguments += ["--template", "gindock"]
-        if self.request.questions is None:
-            arguments += ["--template", self.request.template.url]
-            for key, value in self.answers.items():
-                arguments += ["-d", f"{key}={_spelled(value)}"]
-        else:
-            for key, value in self._differing.items():
-                if key != "service_name" or value != (self.request.directory or Path()).name:
-                    arguments += self._questions.by_key[key].spell(value)
-        return shlex.join([*arguments, "--defaults"])
-
-    @property
     def _chosen(self) -> dict[str, Any]:
         """The answers that the user chose: those that are no default of theirs."""
         if self.request.questions is None:
@@ -233,7 +145,7 @@ class Draft:
         return self._chosen_cache
 
     @property
-    def _differing(self) -> dict[str, Any]:
+    def differing(self) -> dict[str, Any]:
         """The answers that differ from the template's defaults, or from the user's own."""
         from gindock.upstream import rendering
 
@@ -262,7 +174,7 @@ class Draft:
         return self._questions.asked(self.answers) if self.request.questions else []
 
     def _render(self, *, data: Mapping[str, Any], defaults: bool, **options: Any) -> None:
-        # Late: it imports Copier, which a destination that is refused does not need.
+        # Imported late: it imports Copier, which takes long.
         from gindock.upstream import rendering
 
         away = self._staging.new_project()
@@ -274,27 +186,24 @@ class Draft:
             on_a_terminal=self.request.interactive,
             **options,
         )
-        self._project, self._recorded = away.folder, recorded
+        self.folder, self._recorded = away.folder, recorded
 
     def _refuse_unused(self, given: Mapping[str, Any]) -> None:
         unused = [key for key in given if key not in self.answers]
         if self.request.questions is not None:
             for key in unused:
-                raise BadInputError(
-                    f"{self.request.questions.by_key[key].option} does not apply: "
-                    "the other answers rule its question out"
-                )
+                raise UnaskedQuestionError(key, "the other answers rule its question out")
         if not unused:
             return
-        # What is recorded leaves secret questions out, and a template may record nothing at all.
+        # The answers file has no secret answers, and a template may have no answers file.
         questions = declared.asks(self.request.template)
         for key in unused:
             if key not in questions:
-                raise BadInputError(f"-d {key}: this template has no such question")
+                raise UnknownQuestionError(key, "this template has no such question")
 
 
 @contextmanager
-def draft(request: Request) -> Iterator[Draft]:
+def drafted(request: NewRequest) -> Iterator[Draft]:
     """Draft a project; what is not created by the end is removed.
 
     Raises:
@@ -307,55 +216,21 @@ def draft(request: Request) -> Iterator[Draft]:
     if directory is None and "service_name" in request.given:
         directory = _directory_named(request.given["service_name"])
     destination = directory or Path.cwd() / "service"
-    repository = surroundings.repository(destination, needed=request.with_git)
+    repository = surroundings.repository_around(destination, needed=request.with_git)
     known = surroundings.known(destination, repository) if request.questions else {}
-    with staging(destination, elsewhere=request.preview) as folder:
+    with staging_folder(destination, elsewhere=request.preview) as folder:
         yield Draft(request, folder, known)
-
-
-def missing_answers(request: Request, answers: Mapping[str, Any]) -> list[str]:
-    """The options for the questions that `request` leaves open, given all `answers`."""
-    if request.questions is None:
-        return []
-    return [
-        request.questions.by_key[key].option
-        for key in request.questions.asked(answers)
-        if key not in request.given
-    ]
-
-
-def spelled_path(path: str) -> str:
-    """`path`, such that no command takes it for an option."""
-    return f"./{path}" if path.startswith("-") else path
 
 
 def _directory_named(name: object) -> Path:
     if not re.fullmatch(r"[\w][\w .-]*", str(name)):
-        raise BadInputError(f"--service-name: {name!r} cannot name a directory; name the DIRECTORY")
+        reason = f"{name!r} cannot name a directory; name the DIRECTORY"
+        raise RefusedAnswerError("service_name", reason)
     return Path.cwd() / str(name)
 
 
-def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
-    """Commit everything in `project`; returns the commit id, or a warning and what to run."""
-    message = f"Create the service with gindock {version}"
-    try:
-        # By force: the user's global ignores are not about what a template renders.
-        git("add", "--all", "--force", "--", ".", f":(exclude){STAGING_PREFIX}*", folder=project)
-    except GitError as error:
-        return None, f"{error}; nothing is committed"
-    try:
-        commit(message, folder=project)
-    except GitError as error:
-        # What is not set, git says by exiting with 1.
-        if line("config", "user.email", folder=project, accept=(0, 1)) is None:
-            return None, (
-                "git does not know you, so everything is staged and nothing committed; run `git "
-                "config --global user.name NAME`, `git config --global user.email ADDRESS` and "
-                f'`git commit -m "{message}"`'
-            )
-        return None, f'{error}; everything is staged, run `git commit -m "{message}"`'
-    return line("rev-parse", "--short", "HEAD", folder=project), None
-
-
-def _spelled(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def open_questions(request: NewRequest, answers: Mapping[str, Any]) -> list[str]:
+    """The keys of the questions that `request` leaves open, given all `answers`."""
+    if request.questions is None:
+        return []
+    return [key for key in request.questions.asked(answers) if key not in request.given]

@@ -9,17 +9,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gindock.creating.destination import nearest_folder
+from gindock.errors import UnreadableRepositoryError
 from gindock.gitio.command import GitError, line
 from gindock.gitio.repository import Repository
 
 _MODULE_PATH = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
 
-def repository(destination: Path, *, needed: bool = True) -> Repository | None:
+def repository_around(destination: Path, *, needed: bool = True) -> Repository | None:
     """The repository that `destination` is to lie in; None where it is to lie in none.
 
     Raises:
-        GitError: git cannot read it, and it is `needed`.
+        UnreadableRepositoryError: git cannot read it, and it is `needed`.
 
     """
     try:
@@ -27,9 +28,8 @@ def repository(destination: Path, *, needed: bool = True) -> Repository | None:
     except GitError as error:
         if not needed:
             return None
-        if os.path.lexists(destination / ".git"):
-            raise GitError(f"{error}, or choose another directory") from error
-        raise GitError(f"{error}, choose another directory, or add --no-git") from error
+        inside = os.path.lexists(destination / ".git")
+        raise UnreadableRepositoryError(str(error), not inside) from error
 
 
 def known(destination: Path, around: Repository | None) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import os
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
-from gindock.gitio.changes import Change
-from gindock.gitio.command import git
-from gindock.gitio.repository import Entry, Repository
+from gindock.gitio.command import LITERAL, UsersGit
+from gindock.gitio.formats import Change, Entry, is_file, null_ended
+from gindock.gitio.repository import Repository
 
 _NAME = ".gitattributes"
 
@@ -57,28 +57,21 @@ class Attributes:
         """Those before `changes`."""
         return cls(repository, folder, {c.path: c.old for c in changed(changes)})
 
-    def git(
-        self,
-        *arguments: str | Path,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        accept: Container[int] = (0,),
-    ) -> bytes:
-        """Run git as `Repository.git` does, with these attributes."""
-        env = {**self._env, **(env or {})}
+    @property
+    def git(self) -> UsersGit:
+        """Git as in the repository, with these attributes."""
+        env = {**LITERAL, **self._env}
         if not self.files:
-            return self._repository.git(*arguments, stdin=stdin, env=env, accept=accept)
+            return UsersGit(self._repository.top, env=env)
         if not self._made:
             self._make()
         where = (f"--git-dir={self._repository.git_dir}", f"--work-tree={self._folder}")
-        env = {"GIT_LITERAL_PATHSPECS": "1", **env}
-        return git(*where, *arguments, folder=self._folder, stdin=stdin, env=env, accept=accept)
+        return UsersGit(self._folder, where, env)
 
     def asked(self, paths: Iterable[str], *names: str) -> dict[str, dict[str, str]]:
         """The attributes `names` that `paths` have; those that are unset are left out."""
-        stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
         plain = ("-c", "core.fsmonitor=false")  # It would look at the folder of links.
-        said = self.git(*plain, "check-attr", "-z", "--stdin", *names, stdin=stdin)
+        said = self.git(*plain, "check-attr", "-z", "--stdin", *names, stdin=null_ended(paths))
         fields = said.split(b"\0")
         found: dict[str, dict[str, str]] = {}
         for path, name, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
@@ -94,7 +87,7 @@ class Attributes:
             file = self._folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             # Where there is no file, git would look into the index.
-            stored = mode.startswith("100")
+            stored = is_file(mode)
             ask = ("cat-file", "blob", identity)
             file.write_bytes(self._repository.git(*ask, env=self._env) if stored else b"")
         self._made = True

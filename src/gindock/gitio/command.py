@@ -1,4 +1,4 @@
-"""Git, run as a command."""
+"""Run git."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio import environments
+
+#: Git takes paths literally, even one like `:(top)`.
+LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 
 _MISSING = "git is not installed; install it and run the command again"
 
@@ -61,6 +65,28 @@ def own_git(
     return _run(arguments, folder, environments.for_own_repository(env), stdin, accept)
 
 
+@dataclass(frozen=True)
+class UsersGit:
+    """Git in the user's `folder`, as `git` runs it, each time with `options` and `env`."""
+
+    folder: Path
+    options: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(
+        self,
+        *arguments: str | Path,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        accept: Container[int] = (0,),
+    ) -> bytes:
+        """Run git; as `git` does it, and `env` goes before that of the place."""
+        env = {**self.env, **(env or {})}
+        return git(
+            *self.options, *arguments, folder=self.folder, stdin=stdin, env=env, accept=accept
+        )
+
+
 def fetching_git(*arguments: str | Path, folder: Path, stdin: bytes | None = None) -> bytes:
     """Run git to fetch a template, or to read one that is not gindock's own, as `git` does."""
     return _run(arguments, folder, environments.to_fetch(), stdin)
@@ -71,7 +97,7 @@ def commit(message: str, *, folder: Path, env: Mapping[str, str] | None = None) 
 
     Raises as `git` does.
     """
-    # Git would otherwise make up an author from the machine's name.
+    # Without this, git invents an author from the machine's name.
     known = "false" if os.environ.get("EMAIL") else "true"
     arguments = ("-c", f"user.useConfigOnly={known}", "commit", "--quiet", "--message", message)
     _run(arguments, folder, {**environments.of_user(), **(env or {})})

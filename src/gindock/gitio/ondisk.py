@@ -1,4 +1,4 @@
-"""What lies in the work tree, beside what git stores."""
+"""Compare the files of a work tree with git's objects."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from gindock.gitio.attributes import Attributes
-from gindock.gitio.changes import ABSENT
 from gindock.gitio.command import GitError
-from gindock.gitio.repository import Entry, Repository
+from gindock.gitio.formats import ABSENT, Entry, is_file, quoted
+from gindock.gitio.repository import Repository
 
-#: Settings of the user's that would let git do more to the index than it is told.
+#: Overrides of the user's settings by which git would do more than it is told.
 PLAIN = (
     "-c", "core.fsmonitor=false", "-c", "core.splitIndex=false", "-c", "index.sparse=false",
     "-c", f"core.hooksPath={os.devnull}", "-c", "submodule.recurse=false",
@@ -29,11 +29,11 @@ class OnDisk:
         self._repository = repository
 
     def holds(self, entries: Mapping[str, Entry], attributes: Attributes) -> set[str]:
-        """The paths that hold, each to the last byte, what git checks out of its entry."""
+        """Return the paths whose files are exactly what git checks out for their entries."""
         found, regular = set(), {}
         for path, (mode, identity) in entries.items():
             file = self._repository.top / path
-            if mode.startswith("100"):
+            if is_file(mode):
                 if not file.is_symlink() and file.is_file() and self._has_mode(file, mode):
                     regular[path] = identity
             elif self._is_other(file, mode, identity):
@@ -44,7 +44,7 @@ class OnDisk:
                 found.add(path)
                 continue
             content = (self._repository.top / path).read_bytes()
-            # Git leaves a file alone that is committed with line endings which it would not store.
+            # Git keeps line endings that are committed, even if it would not store them today.
             if self._hashed(content) != stored[path]:
                 with suppress(GitError):
                     if content == self._checked_out(path, identity, attributes):
@@ -52,7 +52,7 @@ class OnDisk:
         return found
 
     def _is_other(self, file: Path, mode: str, identity: str) -> bool:
-        """Whether `file` is what git has for no regular file."""
+        """Whether `file` matches an entry that is no regular file."""
         is_folder = file.is_dir() and not file.is_symlink()
         if mode == ABSENT:
             return is_folder or not os.path.lexists(file)
@@ -68,10 +68,10 @@ class OnDisk:
         return is_executable == (mode == "100755") or not self._has_file_modes
 
     def _stored(self, paths: list[str], attributes: Attributes) -> list[str]:
-        """The ids of what git would store of the files `paths`."""
-        # By its name, git would find the file that has these attributes.
+        """Return the ids under which git would store the files `paths`."""
+        # Given the path, git would read the file with these attributes from the work tree.
         own = [path for path in paths if path in attributes.files]
-        names = b"".join(_quoted(path) + b"\n" for path in paths if path not in own)
+        names = b"".join(quoted(path) + b"\n" for path in paths if path not in own)
         found = {}
         if names:
             said = attributes.git(*PLAIN, "hash-object", "--stdin-paths", stdin=names)
@@ -84,7 +84,7 @@ class OnDisk:
         return [found[path] for path in paths]
 
     def _checked_out(self, path: str, identity: str, attributes: Attributes) -> bytes:
-        """What git writes into the work tree at `path` of what it stores as `identity`."""
+        """Return what git checks out at `path` for the object `identity`."""
         return attributes.git(*PLAIN, "cat-file", "--filters", f"--path={path}", identity)
 
     def _hashed(self, content: bytes) -> str:
@@ -92,10 +92,10 @@ class OnDisk:
         return hashlib.new(self._repository.object_format, header + content).hexdigest()
 
     def _target(self, file: Path) -> bytes | None:
-        """Where the link `file` leads; None where it is none."""
+        """Return the target of the link `file`; None if it is no link."""
         if file.is_symlink():
             return os.fsencode(file.readlink())
-        # Without links, git writes a file that holds the target.
+        # On a file system without links, git writes the target into a file.
         return None if self._has_links else file.read_bytes()
 
     @cached_property
@@ -107,12 +107,6 @@ class OnDisk:
         return self._has("core.fileMode")
 
     def _has(self, setting: str) -> bool:
-        """Whether the work tree has what `setting` names, as it has unless git found otherwise."""
+        """Whether the file system can do what `setting` names; git has tested that."""
         said = self._repository.git("config", "--type=bool", setting, accept=(0, 1))
         return said.strip() != b"false"
-
-
-def _quoted(path: str) -> bytes:
-    """`path` on a line of its own, as git reads it from standard input."""
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return b'"' + os.fsencode(escaped) + b'"'

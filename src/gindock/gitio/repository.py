@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gindock.errors import UserError
-from gindock.gitio.command import GitError, git, line
-
-#: One entry of a tree: its mode and its object's id.
-Entry = tuple[str, str]
-#: The files of a tree by their paths, relative to the top of the repository.
-Tree = Mapping[str, Entry]
+from gindock.gitio.command import LITERAL, GitError, UsersGit, git, line
+from gindock.gitio.formats import Tree, parsed_index, parsed_tree
 
 #: The first with `git merge-tree --write-tree`.
 _OLDEST_GIT = (2, 38)
@@ -118,17 +113,10 @@ class Repository:
             return "gindock update --abort" + ("" if here else f" {where}")
         return f"git{'' if here else f' -C {where}'} reset --hard"
 
-    def git(
-        self,
-        *arguments: str | Path,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        accept: Container[int] = (0,),
-    ) -> bytes:
-        """Run git at the top of the work tree, as `gindock.git.git` does."""
-        # A folder may be called `:(top)`.
-        env = {"GIT_LITERAL_PATHSPECS": "1", **(env or {})}
-        return git(*arguments, folder=self.top, stdin=stdin, env=env, accept=accept)
+    @property
+    def git(self) -> UsersGit:
+        """Git at the top of the work tree."""
+        return UsersGit(self.top, env=LITERAL)
 
     def entries(self, treeish: str) -> Tree:
         """The files below the project in a tree of the project's repository."""
@@ -149,7 +137,7 @@ class Repository:
                 )
         unmerged = self.git("ls-files", "--unmerged", "-z", "--full-name")
         if unmerged:
-            paths = {os.fsdecode(e.partition(b"\t")[2]) for e in unmerged.split(b"\0") if e}
+            paths = {path for path, _, _ in parsed_index(unmerged)}
             ours = any(path.startswith(self.prefix) for path in paths)
             raise UserError(
                 f"there are conflicts in {', '.join(sorted(paths))} of {self.top}; resolve and "
@@ -188,12 +176,3 @@ def _refuse_broken(project: Path, top: Path | None) -> None:
 
 def _broken(what: str, reason: str) -> GitError:
     return GitError(f"{what} is broken ({reason}); mend it, or move it away")
-
-
-def parsed_tree(listing: bytes) -> dict[str, Entry]:
-    """What `git ls-tree -r -z` says."""
-    entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
-    return {
-        os.fsdecode(path): (meta.split()[0].decode(), meta.split()[2].decode())
-        for meta, path in entries
-    }

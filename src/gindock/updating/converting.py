@@ -1,4 +1,4 @@
-"""What a merge makes, stored and conflicting as the filters want it that the result asks for.
+"""Store the result of a merge, and its conflicts, by the filters that the result asks for.
 
 The sides of a merge are stored as HEAD's attributes have it. Where an update changes these, each
 file goes the way that it would go through the work tree: out by the old ones, in by the new ones.
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes, changed
-from gindock.gitio.changes import Change, Conflict
 from gindock.gitio.command import GitError, git
+from gindock.gitio.formats import Change, Conflict, Entry, Tree, is_file
 from gindock.gitio.ondisk import PLAIN
-from gindock.gitio.repository import Entry, Repository, Tree
+from gindock.gitio.repository import Repository
 
 _ENCODING = "working-tree-encoding"
 _NAMES = ("filter", "ident", _ENCODING)
@@ -22,7 +22,7 @@ _BINARY = "both changed it, and it is no text: yours is in place"
 
 
 class Conversion:
-    """Stores files anew after `changes`, in a `folder` that is made.
+    """Stores files again after `changes`; works in `folder`, which it makes.
 
     `env` is where git finds and puts objects. `labels` are for conflict markers: of the user's
     side, of the old version and of the new one.
@@ -47,14 +47,14 @@ class Conversion:
     def convert(
         self, files: Tree, conflicts: Mapping[str, Conflict], rendered: Collection[str]
     ) -> tuple[dict[str, Entry], dict[str, Conflict]]:
-        """The entries that differ from those of `files`, and what is left of the `conflicts`.
+        """Return the entries that differ from those of `files`, and the `conflicts` that are left.
 
         Raises:
             UserError: a filter that git may not do without fails, or is missing.
 
         """
         left = dict(conflicts)
-        regular = [path for path, (mode, _) in files.items() if mode.startswith("100")]
+        regular = [path for path, (mode, _) in files.items() if is_file(mode)]
         if self._same:
             regular = [path for path in regular if path in conflicts]
         if not regular:
@@ -82,7 +82,7 @@ class Conversion:
     def _is_other(
         self, before: Mapping[str, str], after: Mapping[str, str], identity: str, *, written: bool
     ) -> bool:
-        """Whether git stores otherwise by the attributes `after`; `written` by a render."""
+        """Whether git stores the file differently by `after`; a render has `written` it."""
         if before.get("filter") != after.get("filter") or ("ident" in after.keys() - before.keys()):
             return True
         if before.get(_ENCODING) == after.get(_ENCODING):
@@ -94,27 +94,27 @@ class Conversion:
     def _conflict(self, path: str, conflict: Conflict) -> Conflict:
         stages = {
             stage: (mode, self._stored(path, self._plain(path, identity)))
-            if mode.startswith("100")
+            if is_file(mode)
             else (mode, identity)
             for stage, (mode, identity) in conflict.stages.items()
         }
         return Conflict(stages, conflict.reason)
 
     def _merged_again(self, path: str, entry: Entry, conflicts: dict[str, Conflict]) -> str:
-        """The id of a file in conflict, merged as it is on disk: its markers are to be read there.
+        """Merge a file in conflict as it is on disk, for readable markers; return its id.
 
         Where that is no conflict, it is none of `conflicts` any more.
         """
         stages = conflicts[path].stages
         both = {2, 3} <= stages.keys()
-        if not both or not all(mode.startswith("100") for mode, _ in stages.values()):
+        if not both or not all(is_file(mode) for mode, _ in stages.values()):
             return self._stored(path, self._plain(path, entry[1]))
         sides = [self._folder / name for name in ("yours", "base", "template")]
         for side, stage in zip(sides, (2, 1, 3), strict=True):
             side.write_bytes(self._plain(path, stages[stage][1]) if stage in stages else b"")
         labels = [part for label in self._labels for part in ("-L", label)]
         ask: list[str | Path] = ["merge-file", "-p", "-q", "--diff3", *labels, *sides]
-        # It ends with the number of conflicts, or above that where it fails.
+        # The exit code is the number of conflicts; 128 and above is a failure.
         try:
             content = git(*ask, folder=self._folder)
             del conflicts[path]
@@ -127,7 +127,7 @@ class Conversion:
         return self._stored(path, content)
 
     def _plain(self, path: str, identity: str) -> bytes:
-        """What lies in the work tree at `path` of what git stores as `identity`."""
+        """Return the content of `identity` as git checks it out at `path`."""
         ask = ("cat-file", "--filters", f"--path={path}", identity)
         return self._old.git(*PLAIN, *ask, env=self._env)
 

@@ -1,4 +1,4 @@
-"""The rest of an update that was killed amid its writing, and of which a commit holds a part.
+"""Finish an update that was killed while it wrote, and of which somebody committed a part.
 
 A bot that commits everything does so. To undo the rest would leave a project that calls itself
 updated and is not; so the result of the update is merged into what is HEAD now.
@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from gindock.errors import UserError
-from gindock.gitio.changes import ABSENT, RAW, Change, Conflict
 from gindock.gitio.command import GitError
-from gindock.gitio.repository import Entry, Repository, Tree
-from gindock.updating.journal import Note, Notes
-from gindock.updating.merging import YOURS, Merge, Merged
+from gindock.gitio.formats import ABSENT, NOTHING, RAW, Change, Conflict, Entry, Tree
+from gindock.gitio.repository import Repository
+from gindock.updating.journal import Journal, Note
+from gindock.updating.merge import Merged
+from gindock.updating.merge_repository import YOURS, MergeRepository
 
-_NOTHING = ("0", "")
-#: What the files as they were before the update are called in conflict markers.
+#: The label of the files before the update in conflict markers.
 _BASE = "before-the-update"
 
 
@@ -35,17 +35,17 @@ class Half:
 
 
 def noted(note: Note | None) -> dict[str, Any] | None:
-    """What the note of an update has of the `note` of the one that it finishes."""
+    """Return the `note` of an interrupted update as the note of the next one keeps it."""
     return asdict(replace(note, finishes=None)) if note else None
 
 
 def is_committed(repository: Repository, note: Note) -> bool:
-    """Whether HEAD has any file as the update of `note` was going to leave it."""
+    """Whether HEAD has any of the files that the update of `note` was going to write."""
     return bool(_committed(repository, note))
 
 
 def half(repository: Repository, note: Note) -> Half | None:
-    """Of which update a commit holds a part; None where HEAD has nothing of it, or all.
+    """Return the update if a commit holds a part of it; None if HEAD has nothing of it, or all.
 
     Raises:
         GitError: git cannot tell.
@@ -67,14 +67,21 @@ def half(repository: Repository, note: Note) -> Half | None:
     return Half(note, short)
 
 
+def uncommitted(repository: Repository, note: Note) -> list[Change]:
+    """Return the changes of `note` that HEAD does not have; none if HEAD has all of them."""
+    head = repository.entries("HEAD")
+    found = [c for c in note.changes if holds(head, c.path, c.old)]
+    return found if any(change.differs for change in found) else []
+
+
 def missing(repository: Repository, note: Note) -> list[str]:
-    """The paths that HEAD has as they were before the update of `note`."""
+    """Return the paths at which HEAD is as before the update of `note`."""
     head = repository.entries("HEAD")
     return [c.path for c in note.changes if c.differs and holds(head, c.path, c.old)]
 
 
 def _is_known(repository: Repository, note: Note) -> bool:
-    """Whether git has what the update of `note` was going to write."""
+    """Whether git still has the objects that the update of `note` was going to write."""
     wanted = [f"{note.head}^{{tree}}", note.tree or "0"]
     asked = "".join(f"{name}\n" for name in wanted).encode()
     found = repository.git("cat-file", "--batch-check", stdin=asked)
@@ -95,16 +102,16 @@ def _committed(repository: Repository, note: Note) -> list[Change]:
 
 
 def is_missing_something(repository: Repository, found: Half, scratch: Path) -> bool:
-    """Whether HEAD lacks anything of the update, or has a conflict in it that is not resolved."""
+    """Whether HEAD lacks a part of the update, or holds one of its conflicts unresolved."""
     scratch.mkdir(parents=True, exist_ok=True)
     try:
-        return Finish(repository, scratch, found.note, lasting=False).merged() is not None
+        return Rest(repository, scratch, found.note, lasting=False).merged() is not None
     except UserError:
         return True
 
 
-class Finish(Merge):
-    """The merge of an update's noted result into HEAD; see `Merge`.
+class Rest:
+    """What HEAD lacks of the result that an update noted, merged in `scratch`; see `merge`.
 
     Raises:
         UserError: git does not have the result any more.
@@ -112,65 +119,66 @@ class Finish(Merge):
     """
 
     def __init__(self, repository: Repository, scratch: Path, note: Note, *, lasting: bool) -> None:
-        super().__init__(repository, scratch, lasting=lasting)
+        self._repository = repository
+        self.merging = MergeRepository(repository, scratch, lasting=lasting)
         self._note = note
         if not _is_known(repository, note):
             raise UserError(
                 f"the update from {note.before} to {note.after} was interrupted and committed in "
                 "part, and what it was going to write is gone from git; take back the commit that "
                 "holds a part of it by `git revert`, and update again, or mend these files, and "
-                f"remove {Notes(repository).file}:\n"
+                f"remove {Journal(repository).file}:\n"
                 + "\n".join(f"  {path}" for path in missing(repository, note))
             )
 
     def merged(self) -> Merged | None:
-        """What is missing, merged into HEAD; None where nothing is."""
-        note = self._note
-        head = self._repository.entries(self._head)
+        """Merge the missing part into HEAD; return None if nothing is missing."""
+        note, merging = self._note, self.merging
+        head = self._repository.entries(merging.head)
         arrived = self._arrived()
         again = self._conflicts_again(head, arrived)
-        before: dict[str, Entry] = dict.fromkeys(again, _NOTHING)
+        before: dict[str, Entry] = dict.fromkeys(again, NOTHING)
         after = {**before}
         for path in arrived - again.keys():
-            before[path] = after[path] = head.get(path, _NOTHING)
+            before[path] = after[path] = head.get(path, NOTHING)
         for path in note.conflicts.keys() - again.keys() - arrived:
-            # The template's side, and not what the update made of both: its markers are no text.
-            before[path] = note.conflicts[path].stages.get(1, _NOTHING)
-            after[path] = note.conflicts[path].stages.get(3, _NOTHING)
+            # Take the template's side: the file with conflict markers is no version to merge.
+            before[path] = note.conflicts[path].stages.get(1, NOTHING)
+            after[path] = note.conflicts[path].stages.get(3, NOTHING)
         base, theirs = (
-            self._changed_tree(self._tree_of(name), changes)
+            merging.changed_tree(self._id(name), changes)
             for name, changes in ((f"{note.head}^{{tree}}", before), (note.tree, after))
         )
-        without = self._changed_tree(self._tree, dict.fromkeys(again, _NOTHING))
-        ancestor = self._commit(base)
+        without = merging.changed_tree(merging.head_tree, dict.fromkeys(again, NOTHING))
+        ancestor = merging.commit(base)
         template = f"template-{note.after}"
-        self._name(YOURS, self._commit(without, ancestor))
-        self._name(template, self._commit(theirs, ancestor))
-        # Without renames: what has moved may have gone from one place and not come to the other.
-        tree, conflicts = self._merge_tree(YOURS, template, renames=False)
+        merging.name(YOURS, merging.commit(without, ancestor))
+        merging.name(template, merging.commit(theirs, ancestor))
+        # Renames are off: a half-written move has left one place and not reached the other.
+        tree, conflicts = merging.merge(YOURS, template, renames=False)
         declined = {p for p, c in conflicts.items() if c.stages.keys() == {1, 3}}
-        changes: dict[str, Entry] = dict.fromkeys(declined, _NOTHING)
+        changes: dict[str, Entry] = dict.fromkeys(declined, NOTHING)
         conflicts = {p: c for p, c in conflicts.items() if p not in declined}
-        changes |= self._named_base(tree, conflicts, ancestor, _BASE)
+        changes |= merging.label_base(tree, conflicts, ancestor, _BASE)
         changes |= {path: self._in_place(path) for path in again}
-        tree = self._changed_tree(tree, changes)
+        tree = merging.changed_tree(tree, changes)
         conflicts |= again
-        if tree == self._tree and not conflicts:
+        if tree == merging.head_tree and not conflicts:
             return None
         listed: Tree = self._repository.entries(note.tree)
         return Merged(
-            {}, head, listed, self._head, tree, self._changes(self._tree, tree, conflicts),
-            conflicts, frozenset(declined), frozenset(), {},
+            {}, head, listed, merging.head, tree,
+            merging.changes(merging.head_tree, tree, conflicts), conflicts, frozenset(declined),
         )  # fmt: skip
 
-    def _tree_of(self, name: str) -> str:
+    def _id(self, name: str) -> str:
         return self._repository.git("rev-parse", name).decode().strip()
 
     def _arrived(self) -> set[str]:
-        """The paths that some commit since has had as the update left them: the rest is newer."""
+        """Return the paths that some later commit had as the update left them."""
         new = {change.path: change.new for change in self._note.changes if change.differs}
         log = ("log", "--format=", "-m", "--root", "--no-abbrev", *RAW, f"{self._note.head}..HEAD")
-        # Merges tell their changes to each parent.
+        # `-m` lists a merge's changes against each parent.
         fields = [f.lstrip(b"\n") for f in self._repository.git(*log).split(b"\0")]
         found = set()
         for about, path in itertools.pairwise(fields):
@@ -181,7 +189,7 @@ class Finish(Merge):
         return found
 
     def _conflicts_again(self, head: Tree, arrived: Container[str]) -> dict[str, Conflict]:
-        """The update's conflicts that nobody has touched since, or that are committed as such."""
+        """Return the update's conflicts that nobody has resolved."""
         return {
             change.path: self._note.conflicts[change.path]
             for change in self._note.changes
@@ -194,4 +202,4 @@ class Finish(Merge):
 
     def _in_place(self, path: str) -> Entry:
         change = next(change for change in self._note.changes if change.path == path)
-        return _NOTHING if change.goes else change.new
+        return NOTHING if change.goes else change.new

@@ -1,4 +1,4 @@
-"""What an update notes in the git folder, so that a run that was killed can be undone."""
+"""The journal of updates in the git folder, by which a killed run can be undone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gindock.errors import UserError
-from gindock.gitio.changes import Change, Conflict
+from gindock.gitio.formats import Change, Conflict
 from gindock.gitio.repository import Repository
 from gindock.guard import lock_folder, undisturbed
 
@@ -59,11 +59,11 @@ class Note:
         return cls(**{**noted, "changes": changes, "conflicts": conflicts})
 
 
-class Notes:
+class Journal:
     """The folder within the git folder that one project's updates use, locked while open."""
 
     def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+        self.repository = repository
         self.folder = repository.git_dir / "gindock"
         if repository.prefix:
             name = hashlib.sha256(os.fsencode(repository.prefix)).hexdigest()
@@ -84,7 +84,7 @@ class Notes:
             descriptor = lock_folder(self.folder)
         except BlockingIOError:
             raise UserError(
-                f"another update of {self._repository.project} is running; wait for it"
+                f"another update of {self.repository.project} is running; wait for it"
             ) from None
         try:
             self.clear()
@@ -108,7 +108,7 @@ class Notes:
     @property
     def beside(self) -> Path:
         """A folder on the work tree's file system, where files lie until they are put in place."""
-        project = self._repository.project
+        project = self.repository.project
         if self.folder.stat().st_dev == project.stat().st_dev:
             return self.scratch / "files"
         return project / ".gindock-scratch"
@@ -137,7 +137,7 @@ class Notes:
             return None
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise UserError(
-                f"{self.file}, which notes the last update of {self._repository.project}, cannot "
+                f"{self.file}, which notes the last update of {self.repository.project}, cannot "
                 f"be read ({error}); see by `git status` what that update has left, commit or "
                 "restore it, and remove the note"
             ) from error

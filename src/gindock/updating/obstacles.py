@@ -1,4 +1,4 @@
-"""What lies in the way of an update, and is the user's."""
+"""Refuse an update that would write over files of the user's."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes
-from gindock.gitio.changes import Change, files_below, folders_above
+from gindock.gitio.formats import Change
 from gindock.gitio.ondisk import PLAIN, OnDisk
+from gindock.gitio.paths import files_below, folders_above
 from gindock.gitio.repository import Repository
 
 
 def refuse_in_the_way(repository: Repository, changes: Sequence[Change]) -> None:
-    """Refuse to write over what git does not have, or has otherwise.
+    """Refuse `changes` that would write over content that git does not have.
 
     Raises:
         UserError: there is such a thing; it is named.
@@ -46,14 +47,14 @@ def refuse_in_the_way(repository: Repository, changes: Sequence[Change]) -> None
 
 
 def _blocks(repository: Repository, path: str, tracked: set[str], gone: set[str]) -> bool:
-    """Whether something untracked lies at `path`, which nothing tracked has."""
+    """Whether an untracked file or folder stands at `path`."""
     file = repository.top / path
     if not os.path.lexists(file):
         return False
     if file.is_dir() and not file.is_symlink():
-        # A folder makes room where all that it holds is tracked and goes.
+        # A folder may go if git tracks every file in it, and all of them go.
         return any(f"{path}/{name}" not in gone for name in files_below(file))
-    # Where case does not count, it may be a tracked file of another spelling.
+    # A file system that ignores case shows a tracked file under another spelling.
     spelled = (name for name in gone & tracked if name.casefold() == path.casefold())
     return not any(_is_same_file(repository.top / name, file) for name in spelled)
 
@@ -61,7 +62,7 @@ def _blocks(repository: Repository, path: str, tracked: set[str], gone: set[str]
 def tracked_and_hidden(
     repository: Repository, index: Path | None = None
 ) -> tuple[set[str], set[str]]:
-    """The paths in the index, and those whose state git is told not to look at."""
+    """Return the paths in the index, and those of them whose state git does not look at."""
     env = {"GIT_INDEX_FILE": str(index)} if index else None
     listing = repository.git(*PLAIN, "ls-files", "-v", "-z", "--full-name", env=env)
     entries = [(e[:1], os.fsdecode(e[2:])) for e in listing.split(b"\0") if e]
@@ -72,7 +73,7 @@ def tracked_and_hidden(
 
 
 def places_taken(repository: Repository, paths: Sequence[str], going: set[str]) -> list[str]:
-    """What lies where `paths` are to be, but for what is `going`.
+    """Return the files that stand where `paths` have to go, except those in `going`.
 
     That is all that a folder in the place of a file holds, and a file in the place of a folder.
     """

@@ -1,4 +1,4 @@
-"""Files go into the work tree by renames: at any moment, each is as it was, or as it is to be."""
+"""Put files into the work tree by renames, so that each is either the old one or the new one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.attributes import Attributes
-from gindock.gitio.changes import folders_above
 from gindock.gitio.command import GitError
+from gindock.gitio.formats import null_ended
 from gindock.gitio.ondisk import PLAIN
+from gindock.gitio.paths import folders_above
 
-#: What tells one state of a file from another; None where there is none.
+#: Identifies one state of a file; None if there is no file.
 Identity = tuple[int, ...] | None
 
 
@@ -30,7 +31,7 @@ def check_out(paths: Sequence[str], folder: Path, index: Path, attributes: Attri
     if not paths:
         return
     folder.mkdir(parents=True)
-    names = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    names = null_ended(paths)
     try:
         attributes.git(
             *PLAIN, "checkout-index", "-f", "-q", "--ignore-skip-worktree-bits",
@@ -39,7 +40,7 @@ def check_out(paths: Sequence[str], folder: Path, index: Path, attributes: Attri
         )  # fmt: skip
     except GitError as error:
         if "unable to write file" in str(error):
-            # Git names each such file, and no reason; a full disk says it once more.
+            # Git gives no reason. Writing another file shows whether the disk is full.
             (folder / ".gindock-probe").write_bytes(bytes(1 << 20))
         raise GitError(str(error).splitlines()[0]) from error
     missing = [path for path in paths if not os.path.lexists(folder / path)]
@@ -48,7 +49,7 @@ def check_out(paths: Sequence[str], folder: Path, index: Path, attributes: Attri
 
 
 def identity(file: Path) -> Identity:
-    """What `file` is now; a folder is nothing."""
+    """Return what identifies the state of `file`; None for a folder, or no file."""
     try:
         status = file.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -59,7 +60,7 @@ def identity(file: Path) -> Identity:
 
 
 class Placing:
-    """Puts files of the folder `beside` in place below `top`, unless these changed since.
+    """Moves files from `beside` to their places below `top`, unless these changed meanwhile.
 
     `seen` has what each of them was.
     """
@@ -69,7 +70,7 @@ class Placing:
         self._beside = beside
         self._seen = seen
         self.begun: list[str] = []
-        """The paths that are changed already, or perhaps."""
+        """The paths that have changed, or may have."""
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove the files `paths`, and the folders that are empty then.
@@ -131,7 +132,7 @@ def _remove_empty(folder: Path) -> None:
 
 
 def stray(file: Path) -> Path:
-    """Where `file` is copied to first, if it comes from another file system."""
+    """Return where `file` is copied to first if it comes from another file system."""
     return file.with_name(f".gindock-{file.name}"[:200])
 
 

@@ -1,4 +1,4 @@
-"""What is staged, and by whom."""
+"""Compare what is staged with what an update staged."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gindock.gitio.changes import Change, folders_above, index_info
 from gindock.gitio.command import git
+from gindock.gitio.formats import Change, Entry, index_info
 from gindock.gitio.ondisk import PLAIN
-from gindock.gitio.repository import Entry, Repository
+from gindock.gitio.paths import folders_above
+from gindock.gitio.repository import Repository
 from gindock.updating.journal import Note
 
 
 def staged_otherwise(repository: Repository, note: Note, changes: Sequence[Change]) -> list[str]:
-    """The paths of `changes`, and those below, at which neither HEAD's nor the update is staged."""
+    """Return the paths at or below `changes` where neither HEAD's nor the update's is staged."""
     of_path = {change.path: change for change in changes}
     staged: dict[str, dict[int, Entry]] = {path: {} for path in of_path}
     listing = repository.git(*PLAIN, "ls-files", "--stage", "-z", "--full-name")
@@ -41,7 +42,7 @@ def staged_otherwise(repository: Repository, note: Note, changes: Sequence[Chang
 def hide_outside(
     repository: Repository, folder: Path, index: Path, changes: Sequence[Change]
 ) -> None:
-    """Mark in `index` which of the new files of `changes` a sparse checkout leaves out.
+    """Mark the new files of `changes` that a sparse checkout leaves out, in `index`.
 
     Only git knows its patterns: it checks out empty files of these names below `folder`.
     """

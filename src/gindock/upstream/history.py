@@ -19,6 +19,7 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.command import own_git
+from gindock.gitio.formats import parsed_objects, quoted
 
 _PATHS = ("copier.yml", "template")
 _NO_RELEASE = "0.0.0"
@@ -202,12 +203,8 @@ def _released_files(checkout: Path, release: Release) -> Iterator[_File]:
     entries = [entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry]
     ids = [meta.split()[2] for meta, _ in entries]
     blobs = _git(checkout, "cat-file", "--batch", stdin=b"\n".join(ids) + b"\n")
-    position = 0
-    for meta, path in entries:
-        end = blobs.index(b"\n", position)
-        size = int(blobs[position:end].split()[2])
-        yield _File(path, meta.split()[0], blobs[end + 1 : end + 1 + size])
-        position = end + 1 + size + 1
+    for (about, path), content in zip(entries, parsed_objects(blobs), strict=True):
+        yield _File(path, about.split()[0], content)
 
 
 def _work_tree_files(checkout: Path) -> Iterator[_File]:
@@ -235,10 +232,6 @@ def _fast_import(snapshots: list[tuple[str, int, list[_File]]]) -> Iterator[byte
             yield b"from :%d\n" % (number - 1)
         yield b"deleteall\n"
         for file in sorted(files, key=lambda file: file.path):
-            yield b"M %s inline %s\n" % (file.mode, _quoted(file.path))
+            yield b"M %s inline %s\n" % (file.mode, quoted(os.fsdecode(file.path)))
             yield b"data %d\n%s\n" % (len(file.content), file.content)
         yield b"reset refs/tags/%s\nfrom :%d\n\n" % (tag.encode(), number)
-
-
-def _quoted(path: bytes) -> bytes:
-    return b'"' + path.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'

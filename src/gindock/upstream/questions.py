@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from gindock.errors import RefusedAnswerError
+from gindock.errors import RefusedAnswerError, UnknownQuestionError
 
 #: How an empty choice of several is said on the command line.
 NOTHING = "none"
@@ -29,11 +29,6 @@ class Question:
     when: str
     ask: str
 
-    @property
-    def option(self) -> str:
-        """The option of `gindock new` that answers it."""
-        return "--" + self.key.replace("_", "-")
-
     def parse(self, text: str) -> Any:
         """The answer that `text` spells, of the question's type.
 
@@ -44,7 +39,7 @@ class Question:
         try:
             return self._parse(text)
         except ValueError as error:
-            raise RefusedAnswerError(f"{self.option}: {error}") from None
+            raise RefusedAnswerError(self.key, str(error)) from None
 
     def _parse(self, text: str) -> Any:
         try:
@@ -74,13 +69,6 @@ class Question:
         offered = list(self.choices.values())
         if value not in offered:
             raise ValueError(f"'{value}' is not offered; choose from {', '.join(offered)}")
-
-    def spell(self, answer: Any) -> list[str]:
-        """The command-line arguments that give `answer`."""
-        if self.type == "bool":
-            return [self.option if answer else self.option.replace("--", "--no-", 1)]
-        answers = (answer or [NOTHING]) if self.several else [answer]
-        return [part for value in answers for part in (self.option, str(value))]
 
 
 @dataclass(frozen=True)
@@ -122,11 +110,11 @@ class Questions:
         """The question `key`.
 
         Raises:
-            RefusedAnswerError: there is none.
+            UnknownQuestionError: there is none.
 
         """
         if key not in self.by_key:
-            raise RefusedAnswerError(f"there is no question '{key}'; see `gindock new --help`")
+            raise UnknownQuestionError(key, "the template has no such question")
         return self.by_key[key]
 
     def asked(self, answers: Mapping[str, Any]) -> list[str]:

@@ -18,11 +18,10 @@ def of_copier(error: Exception) -> UserError:
     """What Copier says of a template or an answer."""
     text = " ".join(str(error).split())
     if refused := _REFUSED.match(text):
-        option = "--" + refused["key"].replace("_", "-")
-        return RefusedAnswerError(f"{option}: {refused['reason']}")
+        return RefusedAnswerError(refused["key"], refused["reason"])
     if unknown := re.match(r"Unknown revision: '(.*)'", text):
         return _no_version(unknown[1])
-    return RefusedAnswerError(text or type(error).__name__)
+    return RefusedAnswerError("", text or type(error).__name__)
 
 
 def of_git(stderr: str | bytes, exit_code: object, *, own: bool) -> UserError:

@@ -29,7 +29,7 @@ from copier.errors import (
 from jinja2 import TemplateError
 from plumbum import ProcessExecutionError
 
-from gindock.errors import BadInputError, UserError
+from gindock.errors import BadInputError, NobodyToAskError, UserError
 from gindock.upstream import answers, around_copier, checkout, compiled, declared, refusals, source
 from gindock.upstream.away import Away
 from gindock.upstream.checkout import Checkout
@@ -272,9 +272,7 @@ def _copier(*, own: bool = True, git: bool = True) -> Iterator[None]:
                 "be updated; commit them first"
             ) from None
         except InteractiveSessionError:
-            raise BadInputError(
-                "there is no terminal to ask on; add --defaults, or an option for each question"
-            ) from None
+            raise NobodyToAskError from None
         except UnsafeTemplateError as error:
             features = str(error).splitlines()[0]
             raise UserError(

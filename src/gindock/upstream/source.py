@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from gindock.errors import BadInputError, UserError
+from gindock.errors import RefusedSettingError, UserError
 from gindock.gitio.command import GitError, fetching_git, own_git
 from gindock.gitio.repository import Repository
 from gindock.upstream import history
@@ -69,20 +69,20 @@ def in_checkout() -> bool:
     return not (_EMBEDDED / "copier.yml").is_file()
 
 
-def named(template: str, origin: str = "--template") -> str:
-    """The address that `template`, given by `origin`, names: its own, or gindock's for `gindock`.
+def named(template: str) -> str:
+    """The address that `template` names: its own, or gindock's for `gindock`.
 
     Raises:
-        BadInputError: it is the path of a folder that there is not.
+        RefusedSettingError: it is the path of a folder that there is not.
 
     """
     if template in ("gindock", URL):
         return URL
     path = Path(template).expanduser()
     if not template:
-        raise BadInputError(f"{origin}: name a template, or `gindock` for its own")
+        raise RefusedSettingError("template", "", "name a template, or `gindock` for its own")
     if not path.exists() and not re.match(r"[\w+]+:|[^/]+@|.*\.git$", template):
-        raise BadInputError(f"{origin}: there is no folder {template}")
+        raise RefusedSettingError("template", "", f"there is no folder {template}")
     # A relative path would be no use to a later update.
     return str(path.resolve()) if path.exists() else template
 
