@@ -39,6 +39,7 @@ class Checkout:
         answers.write_bytes(found.sub(lambda _: entries, text, count=1).encode())
 
 
+@functools.cache
 def of(template: Source) -> Checkout | None:
     """The version `template` of gindock's own; None for another template, or where there is none.
 

@@ -50,7 +50,7 @@ def once() -> Iterator[None]:
         key = self.preprocess(source, name, filename), name
         if key in codes:
             # Files of one text may lie in several places; an error names its own.
-            return codes[key].replace(co_filename=filename or "<template>")
+            return codes[key].replace(co_filename=filename) if filename else codes[key]
         parsed = self.parse(source, name, filename)
         varies = _varies(self, parsed)
         code = compile_(self, parsed, name, filename)
