@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from helpers import releases
 from helpers.combinations import FACTORS, RULES
 from helpers.earlier import LANDED, offline
 from helpers.file_trees import Tree, snapshot
-from helpers.machine import git, need, run
+from helpers.machine import ROOT, git, need, run
 from helpers.projects import answers
 from helpers.releases import NEXT
 
@@ -57,24 +56,20 @@ def created(version: str, folder: Path, wanted: Mapping[str, Mapping[str, Any]])
     """Let the installed release `version` render each of the answers into `folder` by its name."""
     folder.mkdir(parents=True)
     (folder / "answers").mkdir()
-    command: list[str | Path] = [
-        "nice",
-        releases.installed(version) / "gindock",
-        "new",
-        "--defaults",
-        "--quiet",
-    ]
+    files = []
+    for name, row in wanted.items():
+        files.append(folder / "answers" / f"{name}.yml")
+        files[-1].write_text(yaml.safe_dump({"service_name": "svc", **row}))
+    script = ROOT / "tests" / "helpers" / "created_in_one_go.py"
+    command: list[str | Path] = ["nice", releases.installed(version) / "python", script]
 
-    def create(name: str) -> None:
-        file = folder / "answers" / f"{name}.yml"
-        file.write_text(yaml.safe_dump({"service_name": "svc", **wanted[name]}))
-        run([*command, name, "--answers", file], folder)
+    def create(some: list[Path]) -> None:
+        run([*command, *some], folder)
 
-    first, *others = wanted
-    # Alone: Copier's mirror of the template cannot be brought up to date twice at once.
-    create(first)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(create, others))
+    # The first alone: Copier's mirror of the template cannot be brought up to date twice at once.
+    create(files[:1])
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(create, filter(None, (files[1::2], files[2::2]))))
 
 
 @dataclass(frozen=True)
