@@ -18,7 +18,7 @@ from plumbum import local
 
 from gindock.gitio import environments
 from gindock.guard import lock_folder
-from gindock.upstream import source
+from gindock.upstream import cache
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def take_mirrors() -> None:
 
     Copier refreshes them on every use, and two that do so at once make git fail.
     """
-    above = Path(os.environ.get("COPIER_CACHE_DIR") or source.cache_folder())
+    above = Path(os.environ.get("COPIER_CACHE_DIR") or cache.folder())
     # Where the cache cannot be written, Copier says so.
     with suppress(OSError):
         for number in itertools.count(1):

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import yaml
 
-from gindock.gitio.command import own_git
+from gindock.gitio.command import GitError, own_git
 from gindock.upstream import source
+from gindock.upstream.opened import Opened
 from gindock.upstream.source import Source
 
 
@@ -50,7 +51,7 @@ def of(template: Source) -> Checkout | None:
     if not template.embedded or template.ref is None:
         return None
     repository = source.repository()
-    commit = source.Opened(repository, bare=True, own=True).commit(template.ref)
+    commit = Opened(repository, bare=True, own=True).commit(template.ref)
     return _checked_out(repository, commit) if commit else None
 
 
@@ -63,7 +64,10 @@ def _checked_out(repository: Path, commit: str) -> Checkout | None:
     folder.mkdir(parents=True)
     git = functools.partial(own_git, f"--git-dir={repository.absolute()}", folder=folder)
     index = {"GIT_INDEX_FILE": str(above / "index")}
-    git(f"--work-tree={folder}", "read-tree", "--reset", "-u", commit, env=index)
+    try:
+        git(f"--work-tree={folder}", "read-tree", "--reset", "-u", commit, env=index)
+    except GitError:
+        return None  # Copier, with its mirror, can render it, or says why not.
     for file in folder.rglob("*"):
         # Copier takes modes from the folder, and a umask may have shortened these.
         if not file.is_symlink() and file.stat().st_mode & 0o100:
