@@ -22,11 +22,6 @@ SHOWN = "{{ _external_data.own.name }}\n"
 HERE = "{{ _copier_conf.dst_path }}\n"
 
 
-@pytest.fixture
-def case(tmp_path: Path) -> Case:
-    return Case("gindock", tmp_path, "")
-
-
 def template(folder: Path, *versions: Files) -> Path:
     """Return a template with these files as its versions v1.0.0, v2.0.0, …"""
     folder.mkdir()

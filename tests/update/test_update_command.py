@@ -1,10 +1,9 @@
-"""`gindock update` as its user sees it: what it says, its options, many projects at once."""
+"""`gindock update` as its user sees it: what it says, and its options."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,30 +12,18 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers.commands import SCRIPTS, Terminal, gindock
+from helpers.every_kind_of_change import MINE_NOW, NEW, OLD, questions
 from helpers.machine import run
 from helpers.update_cases import (
     AGAINST,
     BOTH,
-    EXECUTABLE,
     FIXED,
     LINK,
     MINE,
     TEXT,
     Case,
     read,
-    write,
 )
-
-OLD = {"a.txt": TEXT, "b.txt": TEXT, "c.txt": TEXT, "gone.txt": "once\n", "leaves.txt": "old\n"}
-NEW = {
-    "a.txt": FIXED,
-    "b.txt": FIXED,
-    "moved/c.txt": FIXED,
-    "new.txt": "new\n",
-    "gone.txt": "twice\n",
-    "CHANGELOG.md": None,
-}
-MINE_NOW = {"a.txt": AGAINST, "b.txt": MINE, "c.txt": MINE, "gone.txt": None}
 
 SUMMARY = """\
   conflict   a.txt (both changed the same lines)
@@ -50,16 +37,6 @@ SUMMARY = """\
 Updated from v1.0.0 to v2.0.0, with conflicts in 1 file. Resolve them, `git add` or `git rm` each file \
 and commit, or go back with `git reset --hard`.
 """
-
-
-@pytest.fixture
-def case(tmp_path: Path) -> Case:
-    return Case("gindock", tmp_path, "")
-
-
-def questions(old: str = "", new: str = "") -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Two releases with these questions in `copier.yml`, and a fix in the second."""
-    return {"a.txt": TEXT, "copier.yml": old}, {"a.txt": FIXED, "copier.yml": new}
 
 
 def test_the_summary_names_every_file_and_the_way_back(case: Case) -> None:
@@ -145,16 +122,6 @@ def test_json_says_it_all(case: Case) -> None:
     failed = gindock("update", "--json", cwd=case.project)
     assert failed.code == json.loads(failed.stdout)["exit_code"] == 1
     assert "resolve and commit them" in json.loads(failed.stdout)["error"]
-
-
-def test_an_update_that_was_discarded_is_no_update_to_undo(case: Case) -> None:
-    case.releases({"a.txt": TEXT, "b.txt": TEXT}, {"a.txt": FIXED, "b.txt": FIXED, "c.txt": TEXT})
-    assert gindock("update", cwd=case.project).code == 0
-    case.git("reset", "-q", "--hard")
-    write(case.project, {"a.txt": MINE})
-    done = gindock("update", "--abort", cwd=case.project)
-    assert (done.code, done.stdout) == (0, "There is no update to undo.\n")
-    assert (case.project / "a.txt").read_text() == MINE
 
 
 def test_a_folder_within_the_project_will_do(case: Case) -> None:
@@ -302,12 +269,6 @@ def test_a_secret_of_the_user_is_neither_shown_nor_stored(case: Case) -> None:
     assert run(["git", "cat-file", "-e", stored], case.project, ok=False).returncode != 0
 
 
-def test_the_way_back_names_the_project_where_the_user_is_elsewhere(case: Case) -> None:
-    case.releases()
-    done = gindock("update", "project", cwd=case.folder)
-    assert "go back with `git -C project reset --hard`" in done.stdout
-
-
 def test_a_commit_made_meanwhile_is_not_lost(case: Case) -> None:
     """A commit between the look at the project and the writing; a hook of git's makes it."""
     case.releases()
@@ -335,115 +296,6 @@ exit $code
     assert case.git("status", "--porcelain") == ""
 
 
-def test_what_is_resolved_in_the_index_alone_is_not_undone(case: Case) -> None:
-    case.releases()
-    case.edit({"a.txt": AGAINST})
-    assert gindock("update", cwd=case.project).code == 3
-    blob = case.git("rev-parse", "HEAD:a.txt").strip()
-    case.git("update-index", "--cacheinfo", f"100644,{blob},a.txt")
-    done = gindock("update", "--abort", cwd=case.project)
-    assert done.code == 1
-    assert "what is staged" in done.stderr
-    assert case.git("ls-files", "--unmerged") == ""
-
-
-def test_an_edit_after_an_update_keeps_abort_from_undoing_it(case: Case) -> None:
-    case.releases()
-    assert gindock("update", cwd=case.project).code == 0
-    (case.project / "a.txt").write_text("mine since\n")
-    done = gindock("update", "--abort", cwd=case.project)
-    assert done.code == 1
-    assert "changed since\n  a.txt\n" in done.stderr
-    assert (case.project / "a.txt").read_text() == "mine since\n"
-    case.git("commit", "-qam", "Mine")
-    assert gindock("update", "--abort", cwd=case.project).stdout == "There is no update to undo.\n"
-
-
-@pytest.mark.parametrize("staged", [False, True], ids=["untracked", "staged"])
-@pytest.mark.parametrize("added", ["conf/mine.txt", "d", "leaves.txt/mine.txt"])
-def test_abort_touches_nothing_that_came_where_the_update_made_room(
-    added: str, staged: bool, case: Case
-) -> None:
-    old = {"a.txt": TEXT, "conf": "1\n", "d/c.txt": "2\n", "leaves.txt": "3\n"}
-    case.releases(old, {"a.txt": FIXED, "conf/new.txt": "4\n"})
-    assert gindock("update", cwd=case.project).code == 0
-    write(case.project, {added: "mine\n"})
-    if staged:
-        case.git("add", added)
-    before, index = read(case.project), case.git("ls-files", "--stage")
-    done = gindock("update", "--abort", cwd=case.project)
-    assert (done.code, f"  {added}\n" in done.stderr) == (1, True), done
-    assert (read(case.project), case.git("ls-files", "--stage")) == (before, index)
-    case.git("rm", "-q", "--cached", added) if staged else None
-    write(case.project, {added: None})
-    (case.project / added).parent.rmdir() if "leaves" in added else None
-    assert gindock("update", "--abort", cwd=case.project).code == 0
-    assert case.git("status", "--porcelain", "--ignored") == ""
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [("core.autocrlf", "input"), ("core.symlinks", "false"), ("core.fileMode", "false")],
-)
-def test_abort_knows_what_git_itself_calls_unchanged(setting: str, value: str, case: Case) -> None:
-    files = {"run": TEXT, "link": LINK + "a.txt"}
-    case.releases(
-        {"a.txt": TEXT, **files}, {"a.txt": FIXED, "run": EXECUTABLE + FIXED, "link": LINK + "run"}
-    )
-    case.edit({"a.txt": MINE.replace("\n", "\r\n")})
-    case.git("config", setting, value)
-    if setting == "core.symlinks":
-        write(case.project, {"link": "a.txt"})
-        case.git("add", "link")
-    assert case.git("status", "--porcelain") == ""
-    before = read(case.project)
-    assert gindock("update", cwd=case.project).code == 0
-    assert read(case.project) != before
-    done = gindock("update", "--abort", cwd=case.project)
-    assert (done.code, done.stdout) == (0, "The update is undone.\n"), done
-    assert (read(case.project), case.git("status", "--porcelain")) == (before, "")
-
-
-def test_abort_brings_back_what_git_is_told_not_to_look_at(case: Case) -> None:
-    case.releases()
-    case.git("update-index", "-q", "--refresh")
-    case.git("update-index", "--skip-worktree", "a.txt")
-    before = read(case.project)
-    assert gindock("update", cwd=case.project).code == 0
-    assert gindock("update", "--abort", cwd=case.project).code == 0
-    assert read(case.project) == before
-
-
-def test_the_way_back_in_a_subfolder_undoes_a_conflict_in_a_new_file(fleet: Path) -> None:
-    mono, files = fleet / "mono", ("in/a.txt", "in/b.txt")
-    case = Case("gindock", fleet / "more", "")
-    case.folder.mkdir()
-    case.releases(dict.fromkeys(files, TEXT), {"out/a.txt": FIXED, "out/b.txt": TEXT})
-    shutil.copytree(case.project, mono / "three", ignore=shutil.ignore_patterns(".git"))
-    write(mono / "three", {"in/a.txt": AGAINST})
-    run(["git", "add", "--all"], mono)
-    run(["git", "commit", "-qm", "Three"], mono)
-    done = gindock("update", "three", cwd=mono)
-    assert done.code == 3
-    [way_back] = re.findall(r"or go back with `gindock (.*)`", done.stdout)
-    assert gindock(*way_back.split(), cwd=mono).code == 0
-    assert run(["git", "status", "--porcelain", "--ignored"], mono).stdout == ""
-    assert (mono / "three" / "in" / "a.txt").read_text() == AGAINST
-
-
-@pytest.mark.parametrize("committed", ["other.txt", "b.txt"], ids=["something else", "a part"])
-def test_a_commit_meanwhile_does_not_keep_abort_from_undoing(committed: str, case: Case) -> None:
-    case.releases({"a.txt": TEXT, "b.txt": TEXT}, {"a.txt": FIXED, "b.txt": FIXED, "c.txt": TEXT})
-    assert gindock("update", cwd=case.project).code == 0
-    write(case.project, {"other.txt": "other\n"})
-    case.git("add", "other.txt")
-    case.git("commit", "-qm", "Meanwhile", "--", committed)
-    done = gindock("update", "--abort", cwd=case.project)
-    assert (done.code, done.stdout) == (0, "The update is undone.\n")
-    assert case.git("status", "--porcelain").replace("A  other.txt\n", "") == ""
-    assert (case.project / "a.txt").read_text() == TEXT
-
-
 def test_an_update_may_remove_the_folder_that_its_user_is_in(case: Case) -> None:
     case.releases({"in/a.txt": TEXT, "in/b.txt": TEXT}, {"out/a.txt": FIXED, "out/b.txt": TEXT})
     done = gindock("update", "..", "--commit", cwd=case.project / "in")
@@ -464,34 +316,6 @@ def test_commit_has_nothing_to_do_where_nothing_changes(case: Case) -> None:
     done = gindock("update", *arguments, cwd=case.project)
     assert (done.code, done.stdout) == (0, "Already at v1.0.0.\n")
     assert case.git("rev-parse", "HEAD") == head
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code"), [("update", 3), ("status", 0), ("update --abort", 0)]
-)
-def test_many_projects_do_not_need_a_reader_either(arguments: str, code: int, fleet: Path) -> None:
-    shutil.rmtree(fleet / "team")
-    if "--abort" in arguments:
-        assert gindock("update", "src", cwd=fleet.parent).code == 3
-    command = f"set -o pipefail; '{SCRIPTS}/gindock' {arguments} src | true"
-    done = subprocess.run(["bash", "-c", command], cwd=fleet.parent, capture_output=True)
-    assert (done.returncode, done.stderr) == (code, b"")
-    if "--abort" in arguments:
-        assert run(["git", "status", "--porcelain"], fleet / "mono").stdout == ""
-
-
-def test_a_commit_elsewhere_in_the_repository_does_not_keep_abort_from_undoing(
-    fleet: Path,
-) -> None:
-    mono = fleet / "mono"
-    assert gindock("update", "mono/one", "mono/two", cwd=fleet).code == 0
-    run(["git", "commit", "-qm", "One", "--", "one"], mono)
-    done = gindock("update", "mono/two", "--abort", cwd=fleet)
-    assert done.stdout == "The update is undone.\n"
-    assert run(["git", "status", "--porcelain"], mono).stdout == ""
-    assert (mono / "one" / "a.txt").read_text() == FIXED
-    again = gindock("update", "mono/one", "--abort", cwd=fleet)
-    assert (again.code, again.stdout) == (0, "There is no update to undo.\n")
 
 
 def test_what_the_user_wrote_into_the_answers_file_is_kept(case: Case) -> None:
@@ -575,94 +399,3 @@ def test_ctrl_c_at_a_new_question_changes_nothing(case: Case) -> None:
         assert terminal.exit_code() == 130
         assert "Interrupted." in terminal.screen
     assert case.git("status", "--porcelain", "--ignored") == ""
-
-
-@pytest.fixture
-def fleet(case: Case) -> Path:
-    """A folder of projects: one untouched, one with a conflict, one dirty, and two of a monorepo."""
-    case.releases()
-    folder = case.folder / "src"
-    for name in ("clean", "conflict", "team/dirty"):
-        shutil.copytree(case.project, folder / name)
-    (folder / "conflict" / "a.txt").write_text(AGAINST)
-    run(["git", "commit", "-qam", "Mine"], folder / "conflict")
-    (folder / "team" / "dirty" / "a.txt").write_text(MINE)
-    for name in ("one", "two"):
-        shutil.copytree(case.project, folder / "mono" / name, ignore=shutil.ignore_patterns(".git"))
-    run(["git", "init", "-q"], folder / "mono")
-    run(["git", "add", "--all"], folder / "mono")
-    run(["git", "commit", "-qm", "Both"], folder / "mono")
-    (folder / "notes").mkdir()
-    return folder
-
-
-def test_a_folder_of_projects_is_updated_and_one_failure_stops_no_other(fleet: Path) -> None:
-    done = gindock("update", "src", "nowhere", cwd=fleet.parent)
-    assert (done.code, done.stderr) == (1, "")
-    rows = [" ".join(row.split()) for row in done.stdout.splitlines()]
-    assert rows == [
-        "project version outcome",
-        "src/clean v1.0.0 to v2.0.0 updated, 2 files, staged",
-        "src/conflict v1.0.0 to v2.0.0 conflicts in a.txt",
-        "src/mono/one v1.0.0 to v2.0.0 updated, 2 files, staged",
-        "src/mono/two v1.0.0 to v2.0.0 updated, 2 files, staged",
-        f"src/team/dirty failed: {fleet}/team/dirty has uncommitted changes; commit or stash them first, or, if they are those of an update, go back with `gindock update --abort`",
-        f"nowhere failed: there is no folder {fleet.parent}/nowhere",
-    ]
-    assert (fleet / "mono" / "two" / "a.txt").read_text() == FIXED
-    assert (fleet / "team" / "dirty" / "a.txt").read_text() == MINE
-    undone = gindock("update", "src/clean", "src/mono", "--abort", cwd=fleet.parent)
-    assert undone.stdout == (
-        "src/clean: The update is undone.\nsrc/mono/one: The update is undone.\n"
-        "src/mono/two: The update is undone.\n"
-    )
-    for name in ("clean", "mono"):
-        assert run(["git", "status", "--porcelain"], fleet / name).stdout == ""
-
-
-def test_a_folder_that_cannot_be_searched_hides_no_other(fleet: Path) -> None:
-    (fleet / "pgdata").mkdir(mode=0)
-    (fleet / "loop").symlink_to("loop")
-    command = ["gindock", "status", "src", "src/loop"]
-    # For root, every folder can be searched, unless it says otherwise.
-    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
-    path = f"{SCRIPTS}:{os.environ['PATH']}"
-    done = run([*drop, *command], fleet.parent, {"PATH": path}, ok=False)
-    assert (done.returncode, "src/clean" in done.stdout) == (1, True), done
-    assert "there is no folder" in done.stdout
-
-
-def test_an_answer_that_is_refused_is_said_for_each_of_many(case: Case) -> None:
-    case.releases(
-        *questions(
-            "size: {type: int, default: 1}",
-            "size: {type: int, default: 5, validator: '{% if size < 3 %}too small{% endif %}'}",
-        )
-    )
-    done = gindock("update", case.folder, cwd=case.folder)
-    assert "updated, 2 files, staged, size is now 5\n" in done.stdout
-
-
-def test_many_projects_as_json(fleet: Path) -> None:
-    shutil.rmtree(fleet / "team")
-    done = gindock("update", "src/clean", "src/conflict", "--json", "--commit", cwd=fleet.parent)
-    result = json.loads(done.stdout)
-    assert done.code == result["exit_code"] == 3
-    clean, conflict = result["projects"]
-    assert (clean["directory"], clean["exit_code"]) == (str(fleet / "clean"), 0)
-    assert (
-        clean["commit"]
-        == run(["git", "rev-parse", "--short", "HEAD"], fleet / "clean").stdout.strip()
-    )
-    assert (conflict["exit_code"], conflict["commit"]) == (3, None)
-    again = gindock("update", "src/clean", "src/mono", "--commit", cwd=fleet.parent)
-    assert again.code == 0
-    assert "nothing new" in again.stdout
-    assert run(["git", "log", "--oneline"], fleet / "mono").stdout.count("Update the template") == 2
-
-
-def test_progress_is_seen_on_a_terminal(fleet: Path) -> None:
-    with Terminal("update", "src", cwd=fleet.parent) as terminal:
-        terminal.wait_for("Updating")
-        assert terminal.exit_code() == 1
-        assert "src/mono/two" in terminal.screen

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import codecs
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -40,11 +39,6 @@ FILTERS = {
     ),
 }
 ATTRIBUTES = {".gitattributes": "*.txt filter=odd\n"}
-
-
-@pytest.fixture
-def case(tmp_path: Path) -> Case:
-    return Case("gindock", tmp_path, "")
 
 
 @pytest.fixture(params=FILTERS)
