@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
 import pytest
 from helpers.commands import SCRIPTS, gindock
 from helpers.file_trees import snapshot
-from helpers.machine import run
+from helpers.machine import ROOT, run
 from helpers.projects import answers
 
 ADDRESS = "git+gindock::template"
@@ -80,3 +81,10 @@ def test_git_is_asked_little(tmp_path: Path) -> None:
     asked = [line for line in trace.read_text().splitlines() if "core.fileMode" in line]
     assert asked == []
     assert "submodule" not in trace.read_text()
+
+
+def test_the_template_does_not_ask_where_it_lies() -> None:
+    files = [p for p in (ROOT / "template").rglob("*") if p.is_file()]
+    texts = [*map(str, files), *(p.read_text() for p in (ROOT / "copier.yml", *files))]
+    asked = {name for text in texts for name in re.findall(r"_copier_conf\.(\w+)", text)}
+    assert asked == {"answers_file"}
