@@ -48,7 +48,7 @@ def test_a_service_is_what_plain_copier_makes(version: str | None, tmp_path: Pat
     same(tmp_path / "svc", by_copier(tmp_path / "plain", recorded))
 
 
-@pytest.mark.parametrize("name", ["of two words: 'x'", "long" * 50, b"not \xff UTF-8"])
+@pytest.mark.parametrize("name", ["of two words: 'x'", "of two\nlines", b"not \xff UTF-8"])
 def test_a_temporary_folder_of_any_name_leaves_no_trace(name: str | bytes, tmp_path: Path) -> None:
     temporary = tmp_path / os.fsdecode(name)
     temporary.mkdir()

@@ -35,8 +35,8 @@ class Checkout:
         """
         text = answers.read_bytes().decode()
         entries = yaml.safe_dump({"_commit": self.version, "_src_path": source.URL})
-        # What is long is folded into further lines.
-        found = re.compile(r"^_src_path:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)
+        # What is long, or has several lines, goes on in lines that are indented or empty.
+        found = re.compile(r"^_src_path:.*\n(?:(?:[ \t]+.*)?\n)*", re.MULTILINE)
         answers.write_bytes(found.sub(lambda _: entries, text, count=1).encode())
 
 
@@ -59,8 +59,6 @@ def of(template: Source) -> Checkout | None:
 def _checked_out(repository: Path, commit: str) -> Checkout | None:
     above = Path(_folder().name, commit)
     folder = above / "template"
-    if not str(folder).isprintable():
-        return None  # Copier could not record it.
     folder.mkdir(parents=True)
     git = functools.partial(own_git, f"--git-dir={repository.absolute()}", folder=folder)
     index = {"GIT_INDEX_FILE": str(above / "index")}
