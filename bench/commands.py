@@ -37,7 +37,7 @@ def main() -> None:
         new = ["gindock", "new", str(project), "--defaults", "--quiet"]
         name = "`gindock new --defaults`, with git init and commit"
         rows = [
-            compare(name, new, copy, 1.1, env, nothing),
+            compare(name, new, copy, 0.8, env, nothing),
             compare("`gindock --help`", ["gindock", "--help"], ["copier", "--help"], 0.4, env),
         ]
     table.write("commands", HEADER, rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from helpers import releases
@@ -18,6 +19,8 @@ from gindock.upstream import history
 
 RUNS = table.few(11, 1)
 SERVICES = table.few(100, 2)
+#: Files of the owner's own, and how often an update beside so many is measured.
+OWN_FILES, OWN_RUNS = table.few((50_000, 5), (50, 1))
 
 
 def main() -> None:
@@ -35,13 +38,14 @@ def main() -> None:
         ours = ["gindock", "update", "--defaults", *to, str(project)]
         theirs = ["copier", "update", "--quiet", "--defaults", str(project)]
         name = f"`gindock update`, of a service of v{landed} with an edit"
-        rows = [commands.compare(name, ours, theirs, 0.7, env, fresh, RUNS)]
+        rows = [commands.compare(name, ours, theirs, 0.5, env, fresh, RUNS)]
         # What is up to date and committed stays as it is.
         commands.timed([*ours, "--commit"], env, fresh)
         rows.append(
             commands.compare("`gindock update` without news", ours, theirs, 0.35, env, runs=RUNS)
         )
         rows.append(many(folder, pristine, env, " ".join(to)))
+        rows.append(large(folder, pristine, env, to))
     table.write("updates", commands.HEADER, rows)
 
 
@@ -59,7 +63,31 @@ def many(folder: Path, pristine: Path, env: dict[str, str], to: str) -> list[str
     each = " && ".join(f"{command} {service} >/dev/null" for service in services)
     pair = commands.timed(together, env, fresh), commands.timed(["sh", "-c", each], env, fresh)
     against = "one after another"
-    return commands.row(f"`gindock update` of {SERVICES} services", against, 0.55, [pair])
+    return commands.row(f"`gindock update` of {SERVICES} services", against, 0.35, [pair])
+
+
+def large(folder: Path, pristine: Path, env: dict[str, str], to: Sequence[str]) -> list[str]:
+    """The row of a service in whose repository there are many files of its owner's."""
+    project = folder / "large"
+    shutil.copytree(pristine, project)
+    for number in range(OWN_FILES):
+        file = project / "assets" / f"{number // 1000}" / f"{number}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{number}\n")
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=project, env=env, check=True)
+
+    def fresh() -> None:
+        git("reset", "--quiet", "--hard")
+        git("clean", "--quiet", "-d", "--force")
+
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "Assets")
+    ours = ["gindock", "update", "--defaults", *to, str(project)]
+    theirs = ["copier", "update", "--quiet", "--defaults", str(project)]
+    name = f"`gindock update`, beside {OWN_FILES:,} files of the owner's"
+    return commands.compare(name, ours, theirs, 1.0, env, fresh, OWN_RUNS)
 
 
 def made(folder: Path, version: str, env: dict[str, str]) -> Path:

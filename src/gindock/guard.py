@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import sys
@@ -11,32 +13,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+#: What a file system without locks says, by its kind.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def lock_folder(folder: Path) -> int | None:
     """Lock `folder` until what is returned is closed, or this process ends, however it does.
 
-    Returns None where there are no such locks.
+    Returns None where the file system has no locks.
 
     Raises:
         BlockingIOError: another run has it.
+        OSError: it cannot be locked for another reason.
 
     """
-    if fcntl is None:
-        return None
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(descriptor)
+        if error.errno in _NO_LOCKS:
+            return None
         raise
-    except OSError:
-        os.close(descriptor)
-        return None
     return descriptor
 
 
@@ -50,11 +48,10 @@ def undisturbed() -> Iterator[list[int]]:
     noted: list[int] = []
     before = {}
     if threading.current_thread() is threading.main_thread():
-        numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
         before = {
             number: signal.signal(number, lambda number, _: noted.append(number))
-            for number in numbers
-            if number and signal.getsignal(number) is not signal.SIG_IGN
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is not signal.SIG_IGN
         }
     try:
         yield noted

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from gindock.upstream import around_copier, compiled
 from helpers.combinations import combinations
 from helpers.linters import locked
 from helpers.machine import CACHE, ROOT
@@ -103,7 +102,7 @@ def _render_all(index: Path) -> None:
     shutil.rmtree(FOLDER)
     (FOLDER / "files").mkdir(parents=True)
     spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), spawn, _compile_once) as pool:
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), spawn) as pool:
         one = functools.partial(_render_one, FOLDER / "files")
         renders = list(pool.map(one, combinations(), chunksize=4))
     unfinished = index.with_suffix(".tmp")
@@ -111,24 +110,14 @@ def _render_all(index: Path) -> None:
     unfinished.replace(index)
 
 
-def _compile_once() -> None:
-    """Let Jinja compile each string once per process, not once per render: half of the time."""
-    compile_ = jinja2.Environment.compile
-    compiled: dict[Any, Any] = {}
-
-    def compile_once(self: jinja2.Environment, source: Any, *args: Any, **kwargs: Any) -> Any:
-        # Every environment in this process has the template's delimiters.
-        key = (source, args, tuple(kwargs.items()))
-        if key not in compiled:
-            compiled[key] = compile_(self, source, *args, **kwargs)
-        return compiled[key]
-
-    jinja2.Environment.compile = compile_once  # type: ignore[method-assign]
-
-
 def _render_one(files_folder: Path, answers: dict[str, Any]) -> dict[str, Any]:
     files = {}
-    with tempfile.TemporaryDirectory() as folder:
+    # As gindock renders: each text is compiled once, and no git is asked about each file.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        around_copier.environment(own=True, git=False),
+        compiled.once(),
+    ):
         project = render(Path(folder) / "project", **answers)
         for path in sorted(p for p in project.rglob("*") if p.is_file()):
             content = path.read_bytes()

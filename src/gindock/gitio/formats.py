@@ -93,20 +93,20 @@ def parsed_changes(listing: bytes) -> list[Change]:
 
 def parsed_tree(listing: bytes) -> dict[str, Entry]:
     """What `git ls-tree -r -z` says."""
-    entries = (entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry)
-    return {
-        os.fsdecode(path): (about.split()[0].decode(), about.split()[2].decode())
-        for about, path in entries
-    }
+    entries = {}
+    for entry in os.fsdecode(listing).split("\0")[:-1]:
+        about, _, path = entry.partition("\t")
+        mode, _, identity = about.split(" ")
+        entries[path] = mode, identity
+    return entries
 
 
 def parsed_index(listing: bytes) -> Iterator[tuple[str, Entry, int]]:
     """The paths, entries and stages in what `git ls-files --stage -z` says."""
-    for line in listing.split(b"\0"):
-        if line:
-            about, path = line.split(b"\t", 1)
-            mode, identity, stage = about.decode().split()
-            yield os.fsdecode(path), (mode, identity), int(stage)
+    for line in os.fsdecode(listing).split("\0")[:-1]:
+        about, _, path = line.partition("\t")
+        mode, identity, stage = about.split(" ")
+        yield path, (mode, identity), int(stage)
 
 
 def parsed_objects(read: bytes) -> Iterator[bytes]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 def folders_above(path: str) -> list[str]:
     """The folders above `path`, the nearest first."""
-    return [above.as_posix() for above in Path(path).parents if above != Path()]
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
 
 
 def files_below(folder: Path) -> Iterator[str]:

@@ -21,7 +21,7 @@ from gindock.errors import BadInputError, RefusedAnswerError
 from gindock.gitio.command import git, own_git
 from gindock.gitio.formats import Tree, parsed_index
 from gindock.status.drift import Drift
-from gindock.upstream import answers, source
+from gindock.upstream import answers, cache
 from gindock.upstream.away import Away
 from gindock.upstream.source import Source
 
@@ -164,7 +164,7 @@ class Origin:
 def _cached(key: list[Any], make: Callable[[], Any], read: Callable[[Any], _Read]) -> _Read:
     """Return what `make` makes, as `read` reads it; keep it in the user's cache if possible."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
-    file = source.cache_folder() / f"status-{digest[:32]}.json"
+    file = cache.folder() / f"status-{digest[:32]}.json"
     # A broken file is made anew.
     with suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
         return read(json.loads(file.read_text(encoding="utf-8")))

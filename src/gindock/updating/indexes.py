@@ -25,11 +25,12 @@ def digest(
     if paths is not None:
         wanted = {change.path for change in paths}
 
-        def counts(entry: bytes) -> bool:
-            path = os.fsdecode(entry.partition(b"\t")[2])
-            return not wanted.isdisjoint((path, *folders_above(path)))
+        def counts(entry: str) -> bool:
+            path = entry.partition("\t")[2]
+            return path in wanted or not wanted.isdisjoint(folders_above(path))
 
-        listing = b"\0".join(entry for entry in listing.split(b"\0") if counts(entry))
+        found = [entry for entry in os.fsdecode(listing).split("\0") if counts(entry)]
+        listing = os.fsencode("\0".join(found))
     return hashlib.sha256(listing).hexdigest()
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from gindock.gitio.command import own_git
+from gindock.gitio.command import LITERAL, own_git
 from gindock.gitio.formats import (
     ABSENT,
     NOTHING,
@@ -42,6 +42,9 @@ _REASONS = {
     "CONFLICT (distinct modes)": "a file here, a link there",
 }
 _UNKNOWN_REASON = "both changed it"
+
+#: How many paths git is asked for by name.
+_FEW = 100
 
 
 class MergeRepository:
@@ -104,8 +107,15 @@ class MergeRepository:
 
     def held(self, tree: str, paths: Iterable[str]) -> dict[str, Entry]:
         """The entries of `paths` in `tree`; those that are not there have none."""
-        listing = self.tree(tree)
-        return {path: listing.get(path, (ABSENT, "")) for path in sorted(paths)}
+        paths = sorted(paths)
+        if not paths:
+            return {}
+        # A command line has room for so many; above that, the whole tree is read.
+        named = ("--", *paths) if len(paths) <= _FEW else ()
+        listing = parsed_tree(
+            self.git("ls-tree", "-r", "-z", "--full-tree", tree, *named, env=LITERAL)
+        )
+        return {path: listing.get(path, (ABSENT, "")) for path in paths}
 
     def changed_tree(self, tree: str, changes: Tree) -> str:
         """The id of `tree` with `changes`."""

@@ -65,10 +65,10 @@ def tracked_and_hidden(
     """Return the paths in the index, and those of them whose state git does not look at."""
     env = {"GIT_INDEX_FILE": str(index)} if index else None
     listing = repository.git(*PLAIN, "ls-files", "-v", "-z", "--full-name", env=env)
-    entries = [(e[:1], os.fsdecode(e[2:])) for e in listing.split(b"\0") if e]
+    entries = os.fsdecode(listing).split("\0")[:-1]
     return (
-        {path for _, path in entries},
-        {path for tag, path in entries if tag.islower() or tag == b"S"},
+        {entry[2:] for entry in entries},
+        {entry[2:] for entry in entries if entry[0].islower() or entry[0] == "S"},
     )
 
 

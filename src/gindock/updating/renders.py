@@ -14,6 +14,7 @@ from gindock.updating.request import UpdateRequest
 from gindock.updating.target import refuse_downgrade, refuse_moved_tag
 from gindock.upstream import answers, changelog, declared, source
 from gindock.upstream.away import Away
+from gindock.upstream.opened import Opened
 from gindock.upstream.source import Source
 
 #: The content of files that a trial render finds; it leaves alone what the template skips.
@@ -108,7 +109,7 @@ class Renders:
         # Only now is the version of a commit known.
         refuse_downgrade(self._old, Source(self._new.url, self.version), request.to)
 
-    def _news(self, template: source.Opened) -> str:
+    def _news(self, template: Opened) -> str:
         old, new = self._old, self._new
         if old.url != new.url:
             return ""

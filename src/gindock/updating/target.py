@@ -5,6 +5,7 @@ from __future__ import annotations
 from gindock.errors import RefusedSettingError, UserError
 from gindock.updating.request import CURRENT, UpdateRequest
 from gindock.upstream import source
+from gindock.upstream.opened import Opened
 from gindock.upstream.source import Source
 
 
@@ -48,9 +49,7 @@ def refuse_downgrade(before: Source, found: Source, asked: str | None) -> Source
     raise RefusedSettingError("to", asked, reason)
 
 
-def refuse_moved_tag(
-    before: Source, after: Source, template: source.Opened, answers_file: str
-) -> None:
+def refuse_moved_tag(before: Source, after: Source, template: Opened, answers_file: str) -> None:
     """Refuse a version like v1 that the template has moved to the commit to go to.
 
     Raises:

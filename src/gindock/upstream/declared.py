@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import yaml
 
 from gindock.errors import UserError
-from gindock.upstream import source
+from gindock.upstream import checkout, source
 from gindock.upstream.source import Source
 
 Settings = Mapping[str, Any]
@@ -63,6 +63,8 @@ def of(template: Source) -> Settings | None:
         UserError: the template cannot be had, or its `copier.yml` cannot be read.
 
     """
+    if own := checkout.of(template):
+        return _declared(_Folder(own.folder), "")
     folder = Path(template.url)
     if folder.is_dir() and not ((folder / ".git").exists() or (folder / "HEAD").is_file()):
         return _declared(_Folder(folder), "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gindock.errors import BadInputError, RefusedAnswerError, UserError
-from gindock.upstream import source
+from gindock.upstream import cache
 
 _REFUSED = re.compile(
     r"\A(?:Validation error for question|Invalid choice for|Question) "
@@ -35,7 +35,7 @@ def of_git(stderr: str | bytes, exit_code: object, *, own: bool) -> UserError:
         return UserError(ours.removeprefix("gindock: "))
     said = words or " ".join(lines[-1:]) or f"exit code {exit_code}"
     hint = (
-        f"try again, or remove {source.cache_folder()}, which is made anew"
+        f"try again, or remove {cache.folder()}, which is made anew"
         if own
         else "check its address, in a project _src_path in its answers file"
     )

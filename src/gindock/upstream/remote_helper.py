@@ -8,7 +8,6 @@ that plain `copier update` works offline wherever gindock is installed.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 from gindock.errors import UserError
@@ -19,7 +18,7 @@ from gindock.upstream import source
 def main() -> None:
     """Serve the one connection that git asks for."""
     try:
-        sys.exit(_serve())
+        _serve()
     except UserError as error:
         print(f"gindock: {error}", file=sys.stderr)
         sys.exit(1)
@@ -27,24 +26,20 @@ def main() -> None:
         sys.exit(130)
 
 
-def _serve() -> int:
+def _serve() -> None:
     while command := _read_line():
         if command == "capabilities":
             _write("connect\n\n")
         elif command == "connect git-upload-pack":
             repository = source.repository()
             _write("\n")
-            # A child and not exec(): on Windows, exec() returns to git at once.
-            return subprocess.run(
-                ["git", "-c", f"safe.directory={repository}", "upload-pack", str(repository)],
-                env=environments.for_own_repository(),
-                check=False,
-            ).returncode
+            served = ("-c", f"safe.directory={repository}", "upload-pack", str(repository))
+            # Git takes the place of this process.
+            os.execvpe("git", ["git", *served], environments.for_own_repository())
         elif command.startswith("connect "):
             _write("fallback\n")
         else:
             raise UserError(f"git asks for '{command}', which the template's source does not offer")
-    return 0
 
 
 def _read_line() -> str:

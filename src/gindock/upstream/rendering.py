@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import signal
-import sys
-import sysconfig
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import (
-    AbstractContextManager,
     contextmanager,
     nullcontext,
     suppress,
 )
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import copier
 import yaml
@@ -31,13 +27,12 @@ from copier.errors import (
     UserMessageError,
 )
 from jinja2 import TemplateError
-from plumbum import ProcessExecutionError, local
+from plumbum import ProcessExecutionError
 
 from gindock.errors import BadInputError, NobodyToAskError, UserError
-from gindock.gitio import environments
-from gindock.upstream import answers, declared, refusals, source
-from gindock.upstream.around_copier import nobody_to_ask, take_mirrors
+from gindock.upstream import answers, around_copier, checkout, compiled, declared, refusals, source
 from gindock.upstream.away import Away
+from gindock.upstream.checkout import Checkout
 from gindock.upstream.source import Source
 
 _ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
@@ -67,21 +62,25 @@ def render(
     source.check_readable(template.url)
     settings = _settings()
     declares = _declares(template, settings)
+    own = checkout.of(template)
 
     def once(missed: list[str]) -> None:
-        with _noting(missed, template, asks=on_a_terminal):
+        with _noting(missed, template, own, asks=on_a_terminal):
             copier.run_copy(
-                template.url,
+                str(own.folder) if own else template.url,
                 away.folder,
                 data=dict(data),
                 ask=ask,
                 defaults=defaults,
                 user_defaults=dict(suggestions or {}),
-                vcs_ref=template.ref,
+                vcs_ref=None if own else template.ref,
                 settings=settings,
                 skip_tasks=True,
                 quiet=True,
             )
+        file = answers.find(away.folder)
+        if own and file:
+            own.name_in(file)
 
     _render(away, once, declares)
     return answers.recorded(away.folder)
@@ -97,7 +96,7 @@ def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
 
     """
     with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
-        with _copier():
+        with _copier(git=False):
             copier.run_copy(
                 questionnaire(Path(folder)).url,
                 Path(folder, "answers"),
@@ -148,20 +147,25 @@ def rerender(
     file = away.folder / answers_file
     settings = _settings()
     declares = _declares(template, settings)
+    own = checkout.of(template)
     left_out = declared.excluded_from_updates(declares) if updates and declares else []
     run = functools.partial(
         copier.run_recopy, away.folder, data=dict(data or {}), answers_file=str(answers_file),
-        vcs_ref=template.ref, settings=settings, exclude=[*left_out, *exclude],
+        vcs_ref=None if own else template.ref, settings=settings, exclude=[*left_out, *exclude],
         skip_answered=True, overwrite=True, skip_tasks=True, quiet=True,
     )  # fmt: skip
     # Copier takes its source and the earlier answers from the answers file.
     record = {**given, "_src_path": template.url, "_commit": template.ref}
+    if own:
+        record |= {"_src_path": str(own.folder), "_commit": None}
 
     def once(missed: list[str], *, defaults: bool = defaults) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(record, allow_unicode=True), encoding="utf-8")
-        with _noting(missed, template, asks=not defaults), _alone(away.folder):
+        with _noting(missed, template, own, asks=not defaults), around_copier.alone(away.folder):
             run(defaults=defaults)
+        if own:
+            own.name_in(file)
         if not defaults:  # Nothing is asked twice.
             record.update(answers.asked(answers.read(file)))
 
@@ -200,7 +204,7 @@ def _declares(template: Source, settings: copier.Settings) -> declared.Settings 
         with (
             tempfile.TemporaryDirectory(prefix="gindock-") as folder,
             _copier(own=template.embedded),
-            nobody_to_ask(),
+            around_copier.nobody_to_ask(),
         ):
             try:
                 copier.run_copy(
@@ -214,11 +218,13 @@ def _declares(template: Source, settings: copier.Settings) -> declared.Settings 
 
 
 @contextmanager
-def _noting(missed: list[str], template: Source, *, asks: bool) -> Iterator[None]:
+def _noting(
+    missed: list[str], template: Source, own: Checkout | None, *, asks: bool
+) -> Iterator[None]:
     """Run Copier, and append the external data that it looks for in vain to `missed`."""
     with (
-        _copier(own=template.embedded),
-        nullcontext() if asks else nobody_to_ask(),
+        _copier(own=template.embedded, git=own is None),
+        nullcontext() if asks else around_copier.nobody_to_ask(),
         warnings.catch_warnings(record=True) as said,
     ):
         warnings.simplefilter("always", MissingFileWarning)
@@ -227,13 +233,6 @@ def _noting(missed: list[str], template: Source, *, asks: bool) -> Iterator[None
         finally:
             found = [each for each in said if issubclass(each.category, MissingFileWarning)]
             missed += [str(each.message).partition(": ")[2] for each in found]
-
-
-def _alone(folder: Path) -> AbstractContextManager[None]:
-    """Hide from Copier the repository that `folder` may lie in: it would change its index."""
-    ceilings = [str(folder.parent), os.environ.get("GIT_CEILING_DIRECTORIES", "")]
-    hidden = local.env(GIT_CEILING_DIRECTORIES=os.pathsep.join(filter(None, ceilings)))
-    return cast("AbstractContextManager[None]", hidden)
 
 
 def own_defaults() -> Mapping[str, Any]:
@@ -256,22 +255,13 @@ def _settings() -> copier.Settings:
 
 
 @contextmanager
-def _copier(*, own: bool = True) -> Iterator[None]:
-    """Run Copier with the template's source within git's reach, and its errors as ours.
-
-    `own` tells that the template is gindock's.
-    """
-    take_mirrors()
+def _copier(*, own: bool = True, git: bool = True) -> Iterator[None]:
+    """Run Copier with its errors as ours; see `around_copier.environment`."""
     with (
         warnings.catch_warnings(),
-        local.env(),
+        around_copier.environment(own=own, git=git),
+        compiled.once(),
     ):
-        # Copier reads the environment once, when it is imported; plumbum's copy is what it uses.
-        local.env.clear()
-        local.env.update(environments.for_own_repository() if own else environments.to_fetch())
-        local.env["PATH"] = os.pathsep.join(
-            [*_helper_folders(), os.environ.get("PATH", os.defpath)]
-        )
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", DirtyLocalWarning)
         try:
@@ -306,18 +296,3 @@ def _copier(*, own: bool = True) -> Iterator[None]:
             raise UserError(
                 f"an expression of the template, or of Copier's settings file, failed: {error}"
             ) from error
-
-
-def _helper_folders() -> list[str]:
-    """Where `git-remote-gindock` may lie when its environment is not activated."""
-    folders = [
-        str(Path(sys.argv[0]).resolve().parent),
-        sysconfig.get_path("scripts"),
-        str(Path(sys.executable).parent),
-        sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")),
-    ]
-    return [
-        folder
-        for folder in dict.fromkeys(folders)
-        if shutil.which("git-remote-gindock", path=folder)
-    ]

@@ -5,20 +5,18 @@ from __future__ import annotations
 import functools
 import os
 import re
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from gindock.errors import RefusedSettingError, UserError
-from gindock.gitio.command import GitError, fetching_git, own_git
+from gindock.gitio.command import GitError, fetching_git
 from gindock.gitio.repository import Repository
-from gindock.upstream import history
+from gindock.upstream import cache, history
+from gindock.upstream.opened import Opened
 
 #: What a rendered project records as its source; git hands it to `git-remote-gindock`.
 URL = "git+gindock::template"
@@ -130,62 +128,6 @@ def version_of(tag: str) -> Version | None:
         return None
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A template whose history git can read."""
-
-    folder: Path
-    bare: bool
-    own: bool
-    """It is gindock's."""
-
-    def read(self, version: str, name: str) -> str | None:
-        """The file `name` of a version; None where there is no such file or version.
-
-        Raises:
-            GitError: git cannot tell, or cannot fetch the file.
-
-        """
-        commit = self.commit(version)
-        if commit is None:
-            return None
-        listing = self._git("ls-tree", "-z", "--full-tree", commit, "--", name)
-        if not listing:
-            return None
-        return self._git("cat-file", "blob", listing.split()[2].decode()).decode(errors="replace")
-
-    def names(self, version: str) -> list[str] | None:
-        """The paths of a version's files; None and errors as for `read`."""
-        commit = self.commit(version)
-        if commit is None:
-            return None
-        listing = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)
-        return os.fsdecode(listing).split("\0")[:-1]
-
-    def questions(self, version: str) -> str | None:
-        """The file with the questions of a version; None as `read`, and raises as it does."""
-        return self.read(version, "copier.yml") or self.read(version, "copier.yaml")
-
-    def commit(self, version: str) -> str | None:
-        """The id of the commit that a version names, if there is one; raises as `read`."""
-        if "\n" in version:
-            return None
-        asked = f"{version}^{{commit}}\n".encode()
-        said = self._git("cat-file", "--batch-check=%(objectname)", stdin=asked).decode().strip()
-        # Git repeats what it does not know.
-        return said if re.fullmatch(r"[0-9a-f]{40,64}", said) else None
-
-    def has_tag(self, name: str) -> bool:
-        """Whether there is such a tag; raises as `read`."""
-        return self.commit(f"refs/tags/{name}") is not None
-
-    def _git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
-        # Named, because of `safe.bareRepository=explicit`.
-        where = [f"--git-dir={self.folder.absolute()}"] if self.bare else []
-        run = own_git if self.own else fetching_git
-        return run(*where, *arguments, folder=self.folder, stdin=stdin)
-
-
 def check_readable(url: str) -> None:
     """Refuse a repository that git cannot read; Copier takes it for a folder without versions.
 
@@ -264,12 +206,6 @@ def known(tag: str) -> bool:
         ) from error
 
 
-def cache_folder() -> Path:
-    """Where gindock keeps what it can make again."""
-    named = os.environ.get("GINDOCK_CACHE_DIR")
-    return Path(named or platformdirs.user_cache_path("gindock", appauthor=False))
-
-
 def repository() -> Path:
     """A bare git repository with the template's history, made once and kept in the user's cache.
 
@@ -280,9 +216,15 @@ def repository() -> Path:
     if in_checkout():
         checkout = _checkout()
         key = history.development_tag(checkout)
-        return _cached(key, lambda path: history.write_repository(checkout, path, work_tree=True))
+        return cache.made_once(
+            f"template-{key}.git",
+            lambda path: history.write_repository(checkout, path, work_tree=True),
+        )
     bundle = _EMBEDDED / "history.bundle"
-    return _cached(history.bundle_head(bundle)[0], lambda path: history.unpack_bundle(bundle, path))
+    commit = history.bundle_head(bundle)[0]
+    return cache.made_once(
+        f"template-{commit}.git", lambda path: history.unpack_bundle(bundle, path)
+    )
 
 
 def _checkout() -> Path:
@@ -291,29 +233,3 @@ def _checkout() -> Path:
             f"{_CHECKOUT} is no git checkout of gindock; install gindock from a release"
         )
     return _CHECKOUT
-
-
-def _cached(key: str, write: Callable[[Path], None]) -> Path:
-    cache = cache_folder()
-    kept = cache / f"template-{key}.git"
-    if kept.is_dir():
-        return kept
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=cache))
-    except OSError as error:
-        raise UserError(
-            f"cannot write the cache {cache} ({error.strerror}); set GINDOCK_CACHE_DIR to a folder "
-            "that you can write"
-        ) from error
-    try:
-        write(folder / "repository")
-        # Renamed into place whole, so that several first runs at once cannot meet half of it.
-        try:
-            (folder / "repository").rename(kept)
-        except OSError:
-            if not kept.is_dir():
-                raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return kept
