@@ -1,4 +1,4 @@
-"""Every combination in `support.combinations()`, rendered once for all tests that look at all.
+"""Every combination in `combinations()`, rendered once for all tests that look at all.
 
 These are not all that a user may choose: any three answers meet in one of them. What `variants`
 and `with_folder` return is therefore all that the template can yield where a text, or a folder,
@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gindock.upstream import around_copier, compiled
 from helpers.combinations import combinations
 from helpers.linters import locked
 from helpers.machine import CACHE, ROOT
@@ -112,12 +111,7 @@ def _render_all(index: Path) -> None:
 
 def _render_one(files_folder: Path, answers: dict[str, Any]) -> dict[str, Any]:
     files = {}
-    # As gindock renders: each text is compiled once, and no git is asked about each file.
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        around_copier.environment(own=True, git=False),
-        compiled.once(),
-    ):
+    with tempfile.TemporaryDirectory() as folder:
         project = render(Path(folder) / "project", **answers)
         for path in sorted(p for p in project.rglob("*") if p.is_file()):
             content = path.read_bytes()

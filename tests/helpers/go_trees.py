@@ -83,14 +83,12 @@ def go_questions(source: Path = ROOT) -> list[str]:
 def go_values(source: Path = ROOT) -> dict[str, list[Any]]:
     """Return the questions that change Go text, each with the values that are tried.
 
-    A text or a number is tried as it is by default and with one other value.
+    A text or a number is tried as it is by default and with one other value; None stands for a
+    question that is not asked.
     """
-    copier_yml = _copier_yml(source)
-    known = factors(copier_yml)
+    known = factors(_copier_yml(source))
     return {
-        name: [value for value in known[name] if value is not None]
-        if name in known
-        else [DEFAULT, *([CUSTOM[name]] if name in CUSTOM else [])]
+        name: known.get(name, [DEFAULT, *([CUSTOM[name]] if name in CUSTOM else [])])
         for name in go_questions(source)
     }
 
@@ -124,25 +122,25 @@ def go_trees(source: Path = ROOT) -> dict[str, dict[str, Any]]:
     return trees
 
 
-def raced_trees() -> list[str]:
-    """Return the trees that take the slow checks: each choice by itself, and everything at once."""
-    choices = {name: tried for name, tried in go_values().items() if tried[0] != DEFAULT}
-    return [
-        name
-        for name, answers in go_trees().items()
-        if ALL
-        or name == everything()
-        or (
-            sum(answers.get(choice) != tried[0] for choice, tried in choices.items()) <= 1
-            and not any(text in answers for text in go_values().keys() - choices.keys())
-        )
-    ]
+def raced_trees(source: Path = ROOT) -> list[str]:
+    """Return the trees that take the slow checks: each choice by itself, and everything at once.
+
+    A choice that needs another comes with that.
+    """
+    trees, values = go_trees(source), go_values(source)
+    choices = {name: tried for name, tried in values.items() if tried[0] != DEFAULT}
+    plain = [name for name, row in trees.items() if not row.keys() & (values.keys() - choices)]
+    found = ["default", everything(source), *(trees if ALL else [])]
+    for name, tried in choices.items():
+        for value in tried:
+            having = [tree for tree in plain if trees[tree].get(name) == value is not None]
+            found += having[:1]
+    return list(dict.fromkeys(found))
 
 
-def everything() -> str:
+def everything(source: Path = ROOT) -> str:
     """Return the tree with the most of all choices at once, and another value of every text."""
-    last = {name: tried[-1] for name, tried in go_values().items()}.items()
-    trees = go_trees()
+    last, trees = _last(go_values(source)).items(), go_trees(source)
     return max(trees, key=lambda tree: sum(trees[tree].get(name) == value for name, value in last))
 
 
@@ -163,7 +161,11 @@ def never_started(trees: Iterable[Row], source: Path = ROOT) -> list[str]:
         pair
         for answers in trees
         for pair in itertools.combinations(
-            [(name, json.dumps(answers.get(name, DEFAULT))) for name in values], 2
+            [
+                (name, json.dumps(answers.get(name, None if name in known else DEFAULT)))
+                for name in values
+            ],
+            2,
         )
     }
     for one, other in itertools.combinations(values, 2):
@@ -195,21 +197,27 @@ def completions(
 
 
 def _presets(values: Mapping[str, list[Any]], known: Row) -> Iterator[dict[str, Any]]:
-    default = {name: tried[0] for name, tried in values.items()}
-    yield default
+    plain = {name: DEFAULT for name in values if name not in known}
     choices = {name: tried for name, tried in values.items() if name in known}
+    yield plain
     for name, tried in choices.items():
-        yield from (default | {name: value} for value in tried[1:])
-    yield {name: tried[-1] for name, tried in values.items()}
+        yield from (plain | {name: value} for value in tried[1:] if value is not None)
+    yield _last(values)
     if ALL:
         for row in itertools.product(*choices.values()):
-            yield default | dict(zip(choices, row, strict=True))
+            yield plain | dict(zip(choices, row, strict=True))
+
+
+def _last(values: Mapping[str, list[Any]]) -> dict[str, Any]:
+    return {
+        name: [value for value in tried if value is not None][-1] for name, tried in values.items()
+    }
 
 
 def _name(row: Row, values: Mapping[str, list[Any]]) -> str:
     words, texts = [], []
     for name, tried in values.items():
-        if row[name] == tried[0]:
+        if row[name] in (tried[0], None):
             continue
         if tried[0] == DEFAULT:
             texts = ["texts"]

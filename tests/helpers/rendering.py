@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import copier
-import plumbum
 import yaml
 
+from gindock.upstream import around_copier, compiled
 from helpers.machine import ROOT
 
 
@@ -38,9 +38,8 @@ def render(destination: Path, **answers: Any) -> Path:
 def render_from(source: Path, destination: Path, answers: Mapping[str, Any]) -> Path:
     """Render the template in `source`, a folder without git, with `answers`."""
     data = {"service_name": "myservice", "module_path": "github.com/acme/myservice", **answers}
-    # Copier asks git about each file that it writes. That takes a third of the time, and a folder
-    # outside of git needs no answer.
-    with plumbum.local.env(PATH=""):
+    # As gindock renders: each text is compiled once, and no git is asked about each file.
+    with around_copier.environment(own=True, git=False), compiled.once():
         copier.run_copy(
             str(source),
             destination,

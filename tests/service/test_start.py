@@ -77,6 +77,7 @@ VALUES = {
     f"{name}={json.dumps(value)}": (name, value)
     for name, tried in go_values().items()
     for value in tried[1:]
+    if value is not None
 }
 
 
@@ -169,6 +170,10 @@ def test_a_tree_that_is_missing_is_noticed() -> None:
         (
             "  default: false\n  type: bool\n",
             ["has {'datastores': ['redis'], 'greeting': True}", "has {'tracing': True, 'greeting'"],
+        ),
+        (
+            "  default: false\n  type: bool\n  when: \"[[ 'redis' in datastores ]]\"\n",
+            ["has {'tracing': True, 'greeting': True}"],
         ),
     ],
 )
