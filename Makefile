@@ -1,20 +1,25 @@
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+# One more than there are cores: many tests wait for a service, a container or a terminal.
+WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
 
-.PHONY: help test test-cluster test-stack findings scenarios lint bench pins dist clean
+.PHONY: help test test-cluster test-stack go-trees findings scenarios lint bench pins dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: $(VENV)/.complete ## Test everything that this machine can; says what it skipped
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-cluster: $(VENV)/.complete ## Deliver to a real API server, and write docs/measured/cluster.md
 	nice $(BIN)/python -m pytest $(addprefix tests/onrequest/cluster/,overlays.py rollouts.py histories.py sequences.py ways.py) $(ARGS)
 
 test-stack: $(VENV)/.complete ## Let the Compose stack fail under load, and write docs/measured/stack.md (needs root)
 	nice $(BIN)/python -m pytest $(addprefix tests/onrequest/stack/,failures.py neighbours.py observed.py traces.py broker.py) $(ARGS)
+
+go-trees: $(VENV)/.complete ## Give every Go tree, of all combinations of choices, every check
+	GO_TREES=all $(BIN)/python -m pytest tests/service/test_go.py tests/service/test_start.py $(ARGS)
 
 findings: $(VENV)/.complete ## Lint every manifest, and write docs/measured/manifests.md
 	PYTHONPATH=tests $(BIN)/python -m helpers.findings

@@ -24,6 +24,29 @@ defaultBranch = main
 """
 
 
+#: The files that take longest, of which each worker takes one at a time.
+LONGEST = (
+    "test_combinations.py",
+    "test_containers.py",
+    "test_update_releases.py",
+    "test_go.py",
+    "test_update_properties.py",
+    "test_update_scenarios.py",
+    "test_manifests.py",
+    "test_update_interrupted.py",
+    "test_bench.py",
+    "test_start.py",
+    "test_datastores.py",
+    "test_wizard.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: else the last of them would run alone in the end."""
+    first = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.name, len(first)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the user's Copier settings, caches and git configuration out of every test."""

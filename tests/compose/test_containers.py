@@ -7,7 +7,6 @@ which of them a run used is printed. Every checker is shown a render that it mus
 from __future__ import annotations
 
 import http.client
-import json
 import re
 import secrets
 import shutil
@@ -16,14 +15,35 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from helpers.engine import Container, Engine
+from helpers.engine import Container
 from helpers.engine.compose import Stack, stack
+from helpers.engine.compose_checks import (
+    PROBLEM,
+    SERVICES,
+    check_addresses,
+    check_hardened,
+    check_hidden,
+    check_published,
+    logged,
+)
 from helpers.engine.docker import ask, eventually, get
+from helpers.engine.image_checks import (
+    ADMIN,
+    HTTP,
+    USER,
+    Stores,
+    check_api,
+    check_configuration,
+    check_dependencies,
+    check_healthy,
+    check_logs,
+    check_rebuild,
+    check_stop,
+    check_user,
+)
 from helpers.engine.images import ImageBuilds, opened, replace_once, tag
 from helpers.machine import unavailable
 from helpers.rendering import render
@@ -31,8 +51,6 @@ from helpers.service import free_port
 
 from bench import images
 
-HTTP, ADMIN = 8080, 9090
-USER = "65532:65532"
 LOCKED_DOWN = (
     *("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
     *("--memory=64m", "--memory-swap=64m", "--pids-limit=64"),
@@ -63,15 +81,6 @@ def builds(
     """The engine, for this file, and a place for renders."""
     with opened(tmp_path_factory.mktemp("renders"), pytestconfig) as builds:
         yield builds
-
-
-@dataclass(frozen=True)
-class Stores:
-    """PostgreSQL and Redis, on a network with the service."""
-
-    network: str
-    postgres: Container
-    redis: Container
 
 
 @pytest.fixture(scope="module")
@@ -105,154 +114,6 @@ def service(
 
 
 # ---------------------------------------------------------------------------
-# Checkers: each returns, or raises AssertionError
-# ---------------------------------------------------------------------------
-
-
-def check_configuration(engine: Engine, image: str) -> None:
-    """The image says how it is run, stopped and checked, and what it is."""
-    config = engine.inspect(image)["Config"]
-    assert config["User"] == USER
-    assert config["Entrypoint"] == ["/app"]
-    assert not config["Cmd"]
-    assert config["StopSignal"] == "SIGTERM"
-    assert config["Healthcheck"]["Test"] == ["CMD", "/app", "healthcheck"]
-    assert set(config["ExposedPorts"]) == {f"{HTTP}/tcp", f"{ADMIN}/tcp"}
-    labels = {k.rpartition(".")[2]: v for k, v in config["Labels"].items() if ".opencon" in k}
-    assert labels["title"] == "myservice"
-    assert labels["description"] == "myservice: an HTTP service in Go"
-    assert labels["version"] == "v1.2.3"
-    assert labels["revision"] == "0123abc"
-
-
-def check_healthy(container: Container) -> None:
-    """The engine's own health check passes."""
-    healthy = container.healthy(30)
-    assert healthy, f"{container.state}\n{container.output()}"
-
-
-def check_user(container: Container) -> None:
-    """The process has the promised user, no capability, and no way to gain any."""
-    pid = container.state["Pid"]
-    assert pid, f"it does not run:\n{container.output()}"
-    status = dict(
-        line.split(":\t", 1)
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        if ":\t" in line
-    )
-    assert status["Uid"].split() == ["65532"] * 4
-    assert status["Gid"].split() == ["65532"] * 4
-    assert int(status["CapEff"], 16) == 0
-    assert int(status["CapBnd"], 16) == 0
-    assert status["NoNewPrivs"] == "1"
-
-
-def check_api(container: Container) -> None:
-    """The API answers on its port, and the admin endpoints only on theirs."""
-    assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
-    assert container.get(HTTP, "/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
-    for path in ("/healthz", "/ready", "/health", "/metrics", "/version"):
-        assert container.get(HTTP, path).status == 404, f"{path} is public"
-        assert container.answers(ADMIN, path), f"{path} does not answer 200"
-    metrics = container.get(ADMIN, "/metrics").body
-    assert re.search(r'^http_requests_total\{.*route="/v1/greetings/:name".*\} \d', metrics, re.M)
-    assert re.search(r"^process_resident_memory_bytes ", metrics, re.M)
-
-
-def check_logs(container: Container) -> None:
-    """On stdout, every line is a JSON object with the fields of the standard."""
-    stdout, stderr = container.streams()
-    # The metrics library says this before main runs, on a machine without pressure metrics.
-    remarks = [line for line in stderr.splitlines() if "disable exposing PSI metrics" not in line]
-    assert remarks == []
-    assert stdout
-    for line in stdout.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            raise AssertionError(f"not JSON: {line}") from None
-        assert {"timestamp", "level", "service", "message"} <= entry.keys(), line
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", entry["timestamp"]), line
-        assert entry["service"] == "myservice"
-        assert "traceId" in entry or entry["message"] != "request", line
-
-
-def check_stop(container: Container, within: float, drain: float) -> None:
-    """SIGTERM: no request fails while it drains, then it is gone with exit code 0."""
-    port, admin = container.port(HTTP), container.port(ADMIN)
-    assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
-    asked = time.monotonic()
-    stopping = threading.Thread(
-        target=container.engine.docker, args=("stop", f"--time={within:.0f}", container.id)
-    )
-    stopping.start()
-    closing = 0
-    # Half of the delay is enough to see, and leaves a slow machine the other half.
-    while time.monotonic() < asked + drain / 2:
-        try:
-            answer = get(port, "/v1/greetings/Ada")
-        except (OSError, http.client.HTTPException) as error:
-            stopping.join()
-            raise AssertionError(f"refused a request while draining: {error!r}") from error
-        assert answer.status == 200
-        closing += answer.headers.get("connection") == "close"
-    ready = get(admin, "/ready").status
-    alive = get(admin, "/healthz").status
-    stopping.join()
-    assert closing, "no response asked its client to leave"
-    assert ready == 503, "a draining service calls itself ready"
-    assert alive == 200, "a draining service calls itself dead"
-    assert container.state["ExitCode"] == 0, container.output()
-    assert time.monotonic() - asked < within
-
-
-def check_dependencies(container: Container, stores: Stores) -> None:
-    """Without PostgreSQL it is not ready, without Redis it is degraded; it lives on in both."""
-    engine = container.engine
-    assert container.answers(ADMIN, "/ready", seconds=60), container.output()
-    assert container.get(ADMIN, "/health").json()["status"] == "UP"
-    for store, report, ready in (
-        (stores.redis, (200, "DEGRADED"), 200),
-        (stores.postgres, (503, "DOWN"), 503),
-    ):
-        engine.docker("stop", "--time=5", store.id)
-        try:
-
-            def reported(report: tuple[int, str] = report) -> bool:
-                answer = container.get(ADMIN, "/health")
-                return (answer.status, answer.json()["status"]) == report
-
-            assert eventually(reported, 20), container.get(ADMIN, "/health")
-            assert container.get(ADMIN, "/ready").status == ready
-            assert container.get(ADMIN, "/healthz").status == 200
-        finally:
-            engine.docker("start", store.id)
-        assert eventually(lambda: container.get(ADMIN, "/health").json()["status"] == "UP", 60)
-
-
-STEP = re.compile(r"^#(\d+) \[build [^]]+\] RUN ", re.MULTILINE)
-
-
-def check_rebuild(cold: str, second: str) -> None:
-    """After an replace_once, modules come from their layer, and only what changed is compiled."""
-    download, compiled = steps(second)
-    assert download == 0, f"modules were downloaded again, in {download} s"
-    from_nothing = steps(cold)[1]
-    assert 0 < compiled < from_nothing / 3, f"{compiled} s; from nothing {from_nothing} s"
-
-
-def steps(log: str) -> tuple[float, float]:
-    """The seconds that the download and the compilation took; 0 for a cached layer."""
-    seconds = []
-    for number in dict.fromkeys(STEP.findall(log)):
-        end = re.search(rf"^#{number} (?:CACHED|DONE ([\d.]+)s)$", log, re.MULTILINE)
-        assert end, log
-        seconds.append(float(end[1] or 0))
-    download, compiled = seconds
-    return download, compiled
-
-
-# ---------------------------------------------------------------------------
 # The promises
 # ---------------------------------------------------------------------------
 
@@ -281,14 +142,14 @@ def test_the_bench_of_images_runs_through(
 
 
 def test_a_rebuild_uses_the_caches(builds: ImageBuilds) -> None:
-    """An replace_once of one line compiles one package, and downloads nothing."""
+    """An edit of one line compiles one package, and downloads nothing."""
     source = builds.source("distroless", NONE, "edited")
     dockerfile = (source / "Dockerfile").read_text()
     builds.build(source)
     replace_once(source / "internal/api/api.go", '"Hello, "', '"Welcome, "')
     second = builds.build(source)
 
-    # The same replace_once without cache mounts shows what a build from nothing takes.
+    # The same edit without cache mounts shows what a build from nothing takes.
     uncached = re.sub(r" *--mount=type=cache\S+ \\\n", "", dockerfile)
     cold = builds.build(source, dockerfile=uncached)
     check_rebuild(cold, second)
@@ -297,7 +158,7 @@ def test_a_rebuild_uses_the_caches(builds: ImageBuilds) -> None:
 
 
 def test_a_download_in_the_wrong_layer_is_refused(builds: ImageBuilds) -> None:
-    """A download that sees the whole source is repeated after every replace_once."""
+    """A download that sees the whole source is repeated after every edit."""
     source = builds.source("distroless", NONE, "mutant-layer")
     mounts = r"--mount=type=bind,source=go\.mod\S+ \\\n *--mount=type=bind,source=go\.sum\S+"
     text, count = re.subn(mounts, "--mount=type=bind,target=.", (source / "Dockerfile").read_text())
@@ -452,27 +313,6 @@ def test_a_missing_url_is_named(builds: ImageBuilds) -> None:
 # Compose
 # ---------------------------------------------------------------------------
 
-SERVICES = ("nginx", "app", "migrate", "postgres", "redis")
-PROBLEM = "application/problem+json"
-HIDDEN = (
-    *("/metrics", "/health", "/healthz", "/ready", "/version", "/debug/pprof/"),
-    *(
-        "//metrics",
-        "/%6detrics",
-        "/%2fmetrics",
-        "/./health",
-        "/v1/../metrics",
-        "/v1/%2e%2e/version",
-    ),
-    *("/metrics/", "/ready//", "/healthz?x=1", "/metrics%3fx", "/METRICS"),
-)
-CLAIMS = {
-    "X-Forwarded-For": "203.0.113.1, 203.0.113.2",
-    "X-Real-IP": "203.0.113.3",
-    "Forwarded": "for=203.0.113.4",
-    "True-Client-IP": "203.0.113.5",
-}
-
 
 def test_compose_brings_everything_up(builds: ImageBuilds, tmp_path: Path) -> None:
     """From a fresh render, all is healthy, the API answers, and the service stops in time."""
@@ -519,71 +359,6 @@ def neighbour(whole: Stack) -> Iterator[Container]:
     where = (f"--network={network}", "--entrypoint=sleep")
     with whole.compose.engine.run(image, *where, command=("600",)) as container:
         yield container
-
-
-def check_published(its: Stack) -> None:
-    """Only nginx publishes a port, and to this machine alone."""
-    published = {
-        service: [
-            binding["HostIp"]
-            for container in its.containers(service)
-            for bindings in (container.inspect()["HostConfig"]["PortBindings"] or {}).values()
-            for binding in bindings
-        ]
-        for service in SERVICES
-    }
-    assert published == {service: [] for service in SERVICES} | {"nginx": ["127.0.0.1"]}
-
-
-def check_hardened(its: Stack) -> None:
-    """No container may write to its root, gain a right, or take more than its share."""
-    for service in SERVICES:
-        for container in its.containers(service):
-            found = container.inspect()
-            host = found["HostConfig"]
-            assert host["ReadonlyRootfs"], service
-            assert host["CapDrop"] == ["ALL"], service
-            assert not host["CapAdd"], service
-            assert not host["Privileged"], service
-            assert host["SecurityOpt"] == ["no-new-privileges:true"], service
-            assert 0 < host["Memory"] == host["MemorySwap"], service
-            assert 0 < (host["PidsLimit"] or 0) <= 256, service
-            assert 0 < host["NanoCpus"] <= 2e9, service
-            assert found["Config"]["User"].split(":")[0] not in ("", "0", "root"), service
-
-
-def check_hidden(its: Stack) -> None:
-    """What operators ask is answered inside, and nowhere outside."""
-    [app] = its.containers("app")
-    address = app.address("edge")
-    for path in ("/metrics", "/health", "/healthz", "/ready", "/version"):
-        assert ask(address, ADMIN, path).status == 200, path
-    for path in HIDDEN:
-        answer = its.ask(path)
-        assert (answer.status, answer.headers["content-type"]) == (404, PROBLEM), path
-
-
-def check_addresses(its: Stack, neighbour: Container) -> None:
-    """Both logs name the client's own address, whatever it claims."""
-    id = secrets.token_hex(8)
-    claims = [f"{name}: {value}" for name, value in CLAIMS.items()]
-    headers = [part for claim in (*claims, f"X-Request-ID: {id}") for part in ("--header", claim)]
-    url = f"http://nginx:{HTTP}/v1/greetings/Ada"
-    assert neighbour.execute("curl", "--fail", "--silent", *headers, url) == 0
-    for service in ("nginx", "app"):
-        [line] = logged(its, service, id)
-        assert line["clientIp"] == neighbour.address("edge"), line
-        assert "203.0.113." not in json.dumps(line), line
-
-
-def logged(its: Stack, service: str, request_id: str) -> list[dict[str, Any]]:
-    """The lines of a request, which may take a moment."""
-
-    def found() -> list[dict[str, Any]]:
-        return [line for line in its.lines(service) if line.get("requestId") == request_id]
-
-    eventually(lambda: bool(found()), 5)
-    return found()
 
 
 def test_the_stores_and_their_schema_come_first(whole: Stack) -> None:

@@ -15,7 +15,19 @@ from typing import Any
 import pytest
 import yaml
 from helpers.all_renders import Render, all_renders, read
-from helpers.combinations import FACTORS, RULES, combinations, on_compose, on_kubernetes, possible
+from helpers.combinations import (
+    COPIER_YML,
+    CUSTOM,
+    FACTORS,
+    RULES,
+    asked,
+    combinations,
+    factors,
+    on_compose,
+    on_kubernetes,
+    possible,
+)
+from helpers.go_trees import go_questions, is_go
 from helpers.machine import ROOT
 from helpers.rendering import oversize, render
 
@@ -136,16 +148,12 @@ def any_row(chance: random.Random) -> dict[str, Any]:
 
 def answers_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answers that a row stands for."""
-    answers = {k: v for k, v in row.items() if k != "go_env" and v is not None}
-    answers.update(row["go_env"])
-    return answers
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def row_of(answers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row that answers stand for."""
-    row = {name: answers.get(name) for name in FACTORS}
-    row["go_env"] = {k: v for k, v in answers.items() if k in ("goproxy", "goprivate")}
-    return row
+    return {name: answers.get(name) for name in FACTORS}
 
 
 def triples(rows: Iterable[Mapping[str, Any]]) -> set[tuple[tuple[str, str], ...]]:
@@ -184,6 +192,62 @@ def texts(renders: Sequence[Render]) -> dict[str, set[str]]:
 
 def test_all_combinations_are_rendered() -> None:
     assert [r.answers for r in all_renders()] == combinations()
+
+
+def untried(copier_yml: Mapping[str, Any]) -> list[str]:
+    """Return the questions that are rendered with their default alone, and what to do."""
+    tried = factors(copier_yml).keys() | CUSTOM.keys()
+    return [
+        f"{name} is only rendered as it is by default: give it a value in CUSTOM, "
+        "tests/helpers/combinations.py, and in TEXTS there if it may be left empty"
+        for name in asked(copier_yml)
+        if name not in tried
+    ]
+
+
+def test_every_question_is_rendered_with_another_answer() -> None:
+    assert untried(COPIER_YML) == []
+    new = {"type": "str", "default": "hello"}
+    assert untried(COPIER_YML | {"greeting": new})[0].startswith("greeting is only rendered")
+    assert untried(COPIER_YML | {"greeting": new | {"choices": ["hello", "hi"]}}) == []
+    assert untried(COPIER_YML | {"greeting": new | {"when": False}}) == []
+
+
+def go_text(files: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """Return the paths and the digests of what Go builds."""
+    return frozenset((path, digest) for path, digest in files.items() if is_go(path))
+
+
+def go_texts(renders: Sequence[Render], questions: Sequence[str]) -> dict[str, int]:
+    """Return how many Go texts there are for each answer to these questions."""
+    found: dict[str, set[frozenset[tuple[str, str]]]] = {}
+    for rendered in renders:
+        answers = json.dumps([rendered.answers.get(name) for name in questions])
+        found.setdefault(answers, set()).add(go_text(rendered.files))
+    return {answers: len(texts) for answers, texts in found.items()}
+
+
+def test_go_text_depends_on_no_other_question() -> None:
+    """What is read from the template, which answers change Go text, is what is rendered."""
+    questions = go_questions()
+    assert set(go_texts(all_renders(), questions).values()) == {1}
+    for name in set(questions) & FACTORS.keys():
+        fewer = [other for other in questions if other != name]
+        assert max(go_texts(all_renders(), fewer).values()) > 1, name
+
+
+def test_go_text_depends_on_no_other_text(tmp_path: Path, custom: dict[str, Path]) -> None:
+    questions = go_questions()
+    answers = {name: value for name, value in CUSTOM.items() if name in questions}
+
+    def built(project: Path) -> dict[str, str]:
+        paths = {p.relative_to(project).as_posix(): p for p in project.rglob("*") if p.is_file()}
+        return {name: path.read_text() for name, path in paths.items() if is_go(name)}
+
+    assert built(custom["github"]) == built(render(tmp_path / "all", **answers))
+    for name in answers.keys() - FACTORS.keys():
+        fewer = {other: value for other, value in answers.items() if other != name}
+        assert built(render(tmp_path / name, **fewer)) != built(custom["github"]), name
 
 
 def test_any_three_answers_meet_in_a_combination() -> None:
@@ -341,8 +405,8 @@ def test_what_was_not_chosen_is_not_mentioned() -> None:
         "(?i:jaeger)": lambda answers: answers["tracing"] and observability(answers),
         "registry-login": lambda answers: bool(answers.get("image_pull_secret")),
         "docker compose|compose.yaml": on_compose,
-        "GOPROXY": lambda answers: "goproxy" in answers,
-        "GOPRIVATE|(?i:netrc)": lambda answers: "goprivate" in answers,
+        "GOPROXY": lambda answers: answers["goproxy"] != "",
+        "GOPRIVATE|(?i:netrc)": lambda answers: answers["goprivate"] != "",
         "addgroup|alpine:": lambda answers: answers["base_image"] == "alpine",
         "distroless/": lambda answers: answers["base_image"] == "distroless",
         "startupProbe": lambda answers: "startup" in answers.get("probes", []),

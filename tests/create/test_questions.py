@@ -52,7 +52,7 @@ def refusal(**data: Any) -> str | None:
     try:
         answers_of(**data)
     except BadInputError as error:
-        return str(error)
+        return spelling.error_of_new(error)
     return None
 
 

@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import covertable
+import jinja2
+import jinja2.meta
+import jinja2.sandbox
+import yaml
 
-from helpers.machine import CACHE
+from helpers.machine import CACHE, ROOT
 
 
 def subsets(*values: str, least: int = 0) -> list[list[str]]:
@@ -22,40 +26,96 @@ def subsets(*values: str, least: int = 0) -> list[list[str]]:
     return [list(c) for size in sizes for c in itertools.combinations(values, size)]
 
 
-#: The answers that decide which files and lines are rendered, each with its values; None where
-#: the question is not asked.
-FACTORS: dict[str, list[Any]] = {
-    "base_image": ["distroless", "alpine"],
-    "deploy": subsets("kubernetes", "compose", least=1),
-    "probes": [*subsets("startup", "liveness", "readiness"), None],
-    "host_name": ["", "shop.example.com", None],
-    "rollout": ["rolling", "blue-green", "canary", None],
-    "datastores": subsets("postgres", "redis"),
-    "secrets": ["kubernetes", "vault", "aws", None],
-    "monitoring": [False, True, None],
-    "log_collection": ["none", "elasticsearch", "kafka", None],
-    "tracing": [False, True],
-    "compose_profiles": [*subsets("observability", "logging"), None],
-    "ci": ["github", "gitlab", "none"],
-    "image_pull_secret": ["", "registry-login", None],
-    "go_env": [
-        {},
-        {"goproxy": "https://goproxy.example.com,direct"},
-        {"goprivate": "github.com/acme/*"},
-    ],
+Row = Mapping[str, Any]
+
+COPIER_YML: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+
+#: Free texts of which it matters whether they are empty, each with a text of its own.
+TEXTS = {
+    "host_name": "shop.example.com",
+    "image_pull_secret": "registry-login",
+    "goproxy": "https://goproxy.example.com,direct",
+    "goprivate": "github.com/acme/*",
 }
 
-#: The questions that are asked for Kubernetes only.
-KUBERNETES = (
-    "probes",
-    "host_name",
-    "rollout",
-    "monitoring",
-    "log_collection",
-    "image_pull_secret",
-)
 
-Row = Mapping[str, Any]
+def jinja() -> jinja2.Environment:
+    """Return Jinja with the delimiters and the filters that copier.yml is written for."""
+    options = COPIER_YML["_envops"] | {"undefined": jinja2.StrictUndefined}
+    filters = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"
+    return jinja2.sandbox.SandboxedEnvironment(extensions=[filters], **options)
+
+
+def asked(copier_yml: Row = COPIER_YML) -> dict[str, Any]:
+    """Return the questions that have an answer, in order; "Customise further?" shapes nothing."""
+    return {
+        name: question
+        for name, question in copier_yml.items()
+        if name[0] != "_" and name != "customise" and question.get("when") is not False
+    }
+
+
+def factors(copier_yml: Row = COPIER_YML) -> dict[str, list[Any]]:
+    """Return the answers that decide which files and lines are rendered, each with its values.
+
+    They are the choices, what is yes or no, and `TEXTS`. A value is None where the question is not
+    asked.
+    """
+    found = {}
+    for name, question in asked(copier_yml).items():
+        values = _values(name, question)
+        accepts = _rule(name, "validator", question.get("validator", ""))
+        if accepts[0] == [name]:
+            values = [value for value in values if accepts[1]({name: value})]
+        if values:
+            found[name] = [*values, None] if "when" in question else values
+    return found
+
+
+def _values(name: str, question: Row) -> list[Any]:
+    if choices := question.get("choices"):
+        offered = list(choices.values() if isinstance(choices, dict) else choices)
+        return subsets(*offered) if question.get("multiselect") else offered
+    if question["type"] == "bool":
+        return [False, True]
+    return ["", TEXTS[name]] if name in TEXTS else []
+
+
+Rule = tuple[list[str], Callable[[Row], bool]]
+
+
+def rules(copier_yml: Row = COPIER_YML) -> list[Rule]:
+    """Return which values of `factors` can meet: the factors, and a condition that they fulfil.
+
+    A question's `when` says whether it has an answer; its validator says what is refused.
+    """
+    known = factors(copier_yml)
+    texts = [(name, kind, copier_yml[name].get(kind)) for name in known for kind in RULING]
+    found = [_rule(name, kind, text) for name, kind, text in texts if text]
+    return [(names, rule) for names, rule in found if len(names) > 1 and {*names} <= known.keys()]
+
+
+#: What of a question binds its answer to others.
+RULING = ("when", "validator")
+
+
+def _rule(name: str, kind: str, text: str) -> Rule:
+    names = sorted({name, *jinja2.meta.find_undeclared_variables(jinja().parse(text))})
+    template = jinja().from_string(text)
+    known: dict[str, bool] = {}
+
+    def rule(row: Row) -> bool:
+        values = {each: row[each] for each in names}
+        if (key := repr(values)) not in known:
+            said, is_asked = template.render(values).strip(), row[name] is not None
+            known[key] = (said == "True") == is_asked if kind == "when" else not (said and is_asked)
+        return known[key]
+
+    return names, rule
+
+
+FACTORS = factors()
+RULES = rules()
 
 
 def on_kubernetes(row: Row) -> bool:
@@ -66,27 +126,6 @@ def on_kubernetes(row: Row) -> bool:
 def on_compose(row: Row) -> bool:
     """Whether these answers render a Compose file."""
     return "compose" in row["deploy"]
-
-
-#: Which values of `FACTORS` can meet: the factors, and a condition that their values fulfil.
-RULES: list[tuple[list[str], Callable[[Row], bool]]] = [
-    *[
-        (["deploy", name], lambda row, name=name: on_kubernetes(row) == (row[name] is not None))
-        for name in KUBERNETES
-    ],
-    (
-        ["deploy", "datastores", "secrets"],
-        lambda row: (
-            (on_kubernetes(row) and row["datastores"] != []) == (row["secrets"] is not None)
-        ),
-    ),
-    (
-        ["deploy", "compose_profiles"],
-        lambda row: on_compose(row) == (row["compose_profiles"] is not None),
-    ),
-    (["rollout", "host_name"], lambda row: row["rollout"] != "canary" or row["host_name"] != ""),
-    (["rollout", "monitoring"], lambda row: row["rollout"] != "canary" or row["monitoring"]),
-]
 
 
 def possible(row: Row) -> bool:
@@ -138,7 +177,8 @@ def combinations() -> list[dict[str, Any]]:
     variants; `test_combinations.py` proves the coverage, and names the files with more.
     """
     # To find them takes seconds, in every process that runs tests.
-    digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    depends_on = Path(__file__).read_bytes() + json.dumps(FACTORS).encode()
+    digest = hashlib.sha256(depends_on).hexdigest()[:12]
     kept = CACHE / f"combinations-{digest}.json"
     if not kept.exists():
         CACHE.mkdir(exist_ok=True)
@@ -150,18 +190,15 @@ def combinations() -> list[dict[str, Any]]:
 
 
 def _combinations() -> list[dict[str, Any]]:
-    asked = {name: [v for v in values if v is not None] for name, values in FACTORS.items()}
-    default = {name: values[0] for name, values in asked.items()}
-    fullest = {name: values[-1] for name, values in asked.items()}
-    full_go_env = {key: text for values in FACTORS["go_env"] for key, text in values.items()}
+    chosen = {name: [v for v in values if v is not None] for name, values in FACTORS.items()}
+    default = {name: values[0] for name, values in chosen.items()}
+    fullest = {name: values[-1] for name, values in chosen.items()}
     constraints = [{"operator": "fn", "requires": names, "evaluate": rule} for names, rule in RULES]
     rows = [
-        default | {"probes": fullest["probes"], "secrets": None, "compose_profiles": None},
-        fullest | {"ci": "github", "go_env": full_go_env},
+        default
+        | {"deploy": ["kubernetes"], "probes": fullest["probes"]}
+        | {"secrets": None, "compose_profiles": None},
+        fullest | {"rollout": "canary", "ci": "github"},
         *covertable.make(FACTORS, strength=3, constraints=constraints),
     ]
-    return [
-        {name: row[name] for name in FACTORS if name != "go_env" and row[name] is not None}
-        | row["go_env"]
-        for row in rows
-    ]
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from helpers.machine import ROOT
-from helpers.manifests import LINTERS, Build, Waiver, builds, documents, title, waivers
+from helpers.manifest_linters import LINTERS, Waiver, documents, waivers
+from helpers.manifests import Build, builds, title
 
 PAGE = ROOT / "docs" / "measured" / "manifests.md"
 KINDS = ("dev", "rolling", "blue-green", "canary", "logging")

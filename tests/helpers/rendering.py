@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import copier
+import plumbum
 import yaml
 
 from helpers.machine import ROOT
@@ -31,15 +32,23 @@ def template() -> Path:
 
 def render(destination: Path, **answers: Any) -> Path:
     """Render the working tree's template with `answers`, the rest by default."""
+    return render_from(template(), destination, answers)
+
+
+def render_from(source: Path, destination: Path, answers: Mapping[str, Any]) -> Path:
+    """Render the template in `source`, a folder without git, with `answers`."""
     data = {"service_name": "myservice", "module_path": "github.com/acme/myservice", **answers}
-    copier.run_copy(
-        str(template()),
-        destination,
-        data=data,
-        defaults=True,
-        quiet=True,
-        settings=copier.Settings(),
-    )
+    # Copier asks git about each file that it writes. That takes a third of the time, and a folder
+    # outside of git needs no answer.
+    with plumbum.local.env(PATH=""):
+        copier.run_copy(
+            str(source),
+            destination,
+            data=data,
+            defaults=True,
+            quiet=True,
+            settings=copier.Settings(),
+        )
     return destination
 
 

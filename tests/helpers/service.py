@@ -25,28 +25,6 @@ from helpers.rendering import build_flags, render, version
 
 T = TypeVar("T")
 
-#: The answers behind each distinct Go tree.
-TREES: dict[str, dict[str, Any]] = {
-    "none": {},
-    "postgres": {"datastores": ["postgres"]},
-    "redis": {"datastores": ["redis"]},
-    "postgres-redis": {"datastores": ["postgres", "redis"]},
-    "tracing": {"tracing": True},
-    "everything": {"datastores": ["postgres", "redis"], "tracing": True},
-    "customised": {
-        "datastores": ["postgres", "redis"],
-        "http_port": 18080,
-        "admin_port": 19090,
-        "liveness_path": "/probes/alive",
-        "readiness_path": "/probes/takes-requests",
-        "probe_timeout_seconds": 60,
-    },
-    "long": {
-        "service_name": "s" + "-long-name" * 5 + "z",
-        "module_path": "example.com/" + "/".join(["a-rather-long-element"] * 8) + "/v2",
-    },
-}
-
 #: The oldest Go that go.mod allows, as this machine has it, and the one that images use.
 TOOLCHAINS = ["local", f"go{version('go_version')}"]
 
@@ -74,15 +52,16 @@ class Tree:
 
 
 def substitute_once(path: Path, pattern: str, replacement: str) -> None:
-    """Replace the one match of `pattern`: an substitute_once that does nothing proves nothing."""
+    """Replace the one match of `pattern`: an edit that does nothing proves nothing."""
     text, count = re.subn(pattern, replacement, path.read_text(), flags=re.MULTILINE)
     assert count == 1, f"{pattern!r} matches {count} times in {path.name}"
     path.write_text(text)
 
 
-def rendered_tree(folder: Path, name: str) -> Tree:
+def rendered_tree(folder: Path, **answers: Any) -> Tree:
+    """Render the service with `answers` into a folder below `folder`."""
     need("go")
-    return Tree(render(folder / "project", **TREES[name]), TREES[name])
+    return Tree(render(folder / "project", **answers), answers)
 
 
 def add_extra_routes(tree: Tree) -> Tree:
@@ -98,21 +77,28 @@ def add_extra_routes(tree: Tree) -> Tree:
     return tree
 
 
-def go(tree: Tree, *arguments: str, ok: bool = True, toolchain: str = "local") -> str | None:
+def go(tree: Tree, *arguments: str, ok: bool = True) -> str | None:
     """What a go command printed; None where it failed although that was `ok=False`."""
-    done = run(["nice", "go", *arguments], tree.path, {"GOTOOLCHAIN": toolchain}, ok=ok)
+    done = run(["nice", "go", *arguments], tree.path, {"GOTOOLCHAIN": "local"}, ok=ok)
     return None if done.returncode else done.stdout
+
+
+def go_as_in_the_image(
+    tree: Tree, verb: str, *arguments: str | Path, toolchain: str = "local", **env: str
+) -> str:
+    """What a go command printed with the flags of the Dockerfile.
+
+    What one tree compiles with them, the next does not compile again, wherever it lies.
+    """
+    flags = [string.Template(flag).substitute(STAMPS) for flag in build_flags(tree.path)]
+    env |= {"CGO_ENABLED": "0", "GOTOOLCHAIN": toolchain}
+    return run(["nice", "go", verb, *flags, *arguments], tree.path, env).stdout
 
 
 def build(tree: Tree, toolchain: str = "local") -> Path:
     """Build as the Dockerfile does."""
-    binary = tree.path.parent / f"app-{toolchain}"
-    flags = [string.Template(flag).substitute(STAMPS) for flag in build_flags(tree.path)]
-    run(
-        ["nice", "go", "build", *flags, "-o", binary, f"./cmd/{tree.service}"],
-        tree.path,
-        {"CGO_ENABLED": "0", "GOTOOLCHAIN": toolchain},
-    )
+    binary, main = tree.path.parent / f"app-{toolchain}", f"./cmd/{tree.service}"
+    go_as_in_the_image(tree, "build", "-o", binary, main, toolchain=toolchain)
     return binary
 
 
@@ -196,6 +182,8 @@ class Service:
                 got, body = self.get(port, path)
                 if got == status:
                     return body
+            if self.process.poll() is not None:
+                break
             time.sleep(0.05)
         pytest.fail(f"{path} never answered {status}:\n{''.join(self.lines)}")
 
@@ -210,6 +198,15 @@ class Service:
             )
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read().decode())
+
+    def greet(self, **headers: str) -> Answer:
+        """The answer of the example's route."""
+        return self.ask("/v1/greetings/Ada", **headers)
+
+    def post(self, body: str | bytes, **headers: str) -> Answer:
+        """The answer of the example's route that takes a body."""
+        sent = {"Content_Type": "application/json", **headers}
+        return self.ask("/v1/greetings", "POST", body, **sent)
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -276,30 +273,6 @@ def running(binary: Path, **environment: str) -> Iterator[Service]:
 def _read(stdout: IO[str], lines: list[str]) -> None:
     for line in stdout:
         lines.append(line)  # one by one: others read meanwhile
-
-
-#: What each line says, and what the line of a request says too.
-LINE = {"timestamp", "level", "service", "version", "traceId", "message"}
-REQUEST_LINE = LINE | {
-    *("spanId", "requestId", "method", "route", "status", "durationMs", "clientIp")
-}
-
-
-def faulty_lines(lines: list[str]) -> list[str]:
-    """The lines that are no JSON object with the fields that log systems rely on."""
-    return [line for line in lines if not sound(line)]
-
-
-def sound(line: str) -> bool:
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        return False
-    if not isinstance(fields, dict) or not all(fields.get(name) for name in LINE):
-        return False
-    needed = REQUEST_LINE if fields["message"] == "request" else LINE
-    timestamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-    return needed <= set(fields) and bool(re.fullmatch(timestamp, str(fields["timestamp"])))
 
 
 #: Metrics of the library's own about the runtime, whose names are not ours to choose.

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from helpers.fluent_bit import paths, undocumented
 from helpers.linters import Command, mutate, python_tool, rejects
+from helpers.log_lines import REQUEST_LINE
 from helpers.machine import run
 from helpers.rendering import render
-from helpers.service import REQUEST_LINE
 
 FOLDER = "deploy/compose/logging"
 COMPOSE = f"{FOLDER}.yaml"

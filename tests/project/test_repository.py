@@ -142,6 +142,7 @@ def test_make_help_lists_every_target() -> None:
         "test",
         "test-cluster",
         "test-stack",
+        "go-trees",
         "findings",
         "scenarios",
         "lint",
@@ -150,3 +151,13 @@ def test_make_help_lists_every_target() -> None:
         "dist",
         "clean",
     ]
+
+
+def test_the_files_that_are_begun_first_are_there(pytestconfig: pytest.Config) -> None:
+    path = str(ROOT / "tests" / "conftest.py")
+    [conftest] = [
+        plugin
+        for plugin in pytestconfig.pluginmanager.get_plugins()
+        if getattr(plugin, "__file__", None) == path
+    ]
+    assert set(conftest.LONGEST) <= {file.name for file in TRACKED}

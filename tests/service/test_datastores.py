@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 from helpers import servers
-from helpers.machine import run
+from helpers.log_lines import faulty_lines
 from helpers.servers import PASSWORD, Database, Postgres, Redis
 from helpers.service import (
     Service,
     Tree,
     build,
     eventually,
-    faulty_lines,
+    go_as_in_the_image,
     rendered_tree,
     running,
     substitute_once,
@@ -29,7 +29,7 @@ from helpers.service import (
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    return rendered_tree(tmp_path_factory.mktemp("stores"), "postgres-redis")
+    return rendered_tree(tmp_path_factory.mktemp("stores"), datastores=["postgres", "redis"])
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,11 @@ def add_second(tree: Tree) -> Tree:
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A binary with a second migration."""
-    return build(add_second(rendered_tree(tmp_path_factory.mktemp("newer"), "postgres-redis")))
+    return build(
+        add_second(
+            rendered_tree(tmp_path_factory.mktemp("newer"), datastores=["postgres", "redis"])
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def schema(database: Database) -> list[str]:
 def test_its_own_tests_pass_with_real_servers(tree: Tree, postgres: Postgres, redis: Redis) -> None:
     urls = {"TEST_DATABASE_URL": postgres.url("postgres"), "TEST_REDIS_URL": redis.url}
     packages = ["./internal/postgres", "./internal/redis"]
-    output = run(["nice", "go", "test", "-v", "-count=1", *packages], tree.path, urls).stdout
+    output = go_as_in_the_image(tree, "test", "-v", "-count=1", *packages, **urls)
     assert output.count("--- PASS") > 8
     assert "--- SKIP" not in output
 
@@ -189,7 +193,7 @@ def test_one_migrates_while_the_others_wait(newer: Path, postgres: Postgres) -> 
 
 def test_without_the_lock_they_would_collide(tmp_path: Path, postgres: Postgres) -> None:
     """The test above sees what three do that know nothing of each other."""
-    tree = add_second(rendered_tree(tmp_path, "postgres-redis"))
+    tree = add_second(rendered_tree(tmp_path, datastores=["postgres", "redis"]))
     source = tree.file("internal/postgres/migrate.go")
     substitute_once(source, r", goose\.WithSessionLocker\(locker\)", "")
     substitute_once(source, r"^\tlocker, err := ", "\t_, err = ")
@@ -382,7 +386,7 @@ def connections(binary: Path, database: Database, redis: Redis, options: str = "
 def test_the_pool_keeps_its_limit(
     tmp_path: Path, postgres: Postgres, redis: Redis, database: Database
 ) -> None:
-    tree = rendered_tree(tmp_path, "postgres-redis")
+    tree = rendered_tree(tmp_path, datastores=["postgres", "redis"])
     substitute_once(tree.main, r"^(\tdb, err := postgres\.Open\(.*\n.*\n.*\n\t\}\n)", HAMMER)
     binary = build(tree)
     assert connections(binary, database, redis) == 10

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from helpers.fluent_bit import paths, undocumented
 from helpers.linters import go_tool, mutate
+from helpers.log_lines import LINE
 from helpers.machine import run
 from helpers.rendering import render
-from helpers.service import LINE
 
 #: Where each output sends to.
 PORTS = {"elasticsearch": 9200, "kafka": 9093}

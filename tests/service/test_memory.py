@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 import pytest
 from helpers import engine as engines
 from helpers.engine import Container, Engine
-from helpers.service import add_extra_routes, build, faulty_lines, rendered_tree
+from helpers.log_lines import faulty_lines
+from helpers.service import add_extra_routes, build, rendered_tree
 
 IMAGE = "gindock-test/memory"
 LIMIT = 64 << 20
@@ -31,7 +32,7 @@ HELD, GARBAGE = 36, 256
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The engine, with the image."""
-    binary = build(add_extra_routes(rendered_tree(tmp_path_factory.mktemp("memory"), "none")))
+    binary = build(add_extra_routes(rendered_tree(tmp_path_factory.mktemp("memory"))))
     context = tmp_path_factory.mktemp("image")
     shutil.copy(binary, context / "app")
     with engines.start() as engine:
@@ -49,7 +50,7 @@ def limited(engine: Engine, *args: str) -> Iterator[Container]:
 
 
 def served(container: Container, seconds: float) -> int:
-    """How many requests that rendered_tree garbage are answered, while something is kept alive."""
+    """How many requests that make garbage are answered, while something is kept alive."""
     port, answered, lock = container.port(8080), 0, threading.Lock()
     deadline = time.monotonic() + seconds
 

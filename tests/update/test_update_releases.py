@@ -20,6 +20,7 @@ from helpers.file_trees import Tree, snapshot
 from helpers.machine import ROOT, git, need, run
 from helpers.projects import answers
 from helpers.releases import NEXT
+from helpers.rendering import build_flags
 
 #: Probes take part by none, one and all: with each of their subsets there would be twice the cases.
 PAIRED = FACTORS | {"probes": [[], ["liveness"], ["startup", "liveness", "readiness"], None]}
@@ -36,20 +37,14 @@ def questions(version: str) -> Mapping[str, Any]:
 def pairs(version: str) -> list[dict[str, Any]]:
     """Return answers that the release asks for, in which any two values meet that can."""
     known = questions(version)
-    asked = {
-        n: v for n, v in PAIRED.items() if n in known or (n == "go_env" and "goproxy" in known)
-    }
+    asked = {name: values for name, values in PAIRED.items() if name in known}
     rules = [(names, rule) for names, rule in RULES if asked.keys() >= {*names}]
     rows = covertable.make(
         asked,
         strength=2,
         constraints=[{"operator": "fn", "requires": n, "evaluate": rule} for n, rule in rules],
     )
-    return [
-        {name: row[name] for name in asked if name != "go_env" and row[name] is not None}
-        | row["go_env"]
-        for row in rows
-    ]
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
 def created(version: str, folder: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
@@ -144,7 +139,7 @@ def test_any_two_answers_of_a_release_meet() -> None:
         assert 5 < len(rows) < 30
         assert all(set(row) <= questions(version).keys() for row in rows)
     newest = pairs(LANDED[-1])
-    assert set().union(*newest) == (PAIRED.keys() - {"go_env"}) | {"goproxy", "goprivate"}
+    assert set().union(*newest) == PAIRED.keys()
 
 
 def go_files(project: Path) -> Tree:
@@ -162,6 +157,7 @@ def test_every_updated_service_builds(
     }
     assert len(distinct) > 5
     for project in distinct.values():
-        run(["nice", "go", "build", "./..."], project)
-        run(["nice", "go", "vet", "./..."], project)
+        for verb in ("build", "vet"):
+            command = ["nice", "go", verb, *build_flags(project), "./..."]
+            run(command, project, {"CGO_ENABLED": "0"})
     record_property("distinct Go trees", len(distinct))

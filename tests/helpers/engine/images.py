@@ -87,7 +87,7 @@ def tag(source: Path) -> str:
 
 
 def replace_once(path: Path, old: str, new: str) -> None:
-    """Replace the one `old` in a file, or fail: an replace_once that does nothing proves nothing."""
+    """Replace the one `old` in a file, or fail: an edit that does nothing proves nothing."""
     text = path.read_text()
     assert text.count(old) == 1, f"{old!r} is in {path.name} {text.count(old)} times"
     path.write_text(text.replace(old, new))
