@@ -21,7 +21,7 @@ from gindock.errors import BadInputError, RefusedAnswerError
 from gindock.gitio.command import git, own_git
 from gindock.gitio.formats import Tree, parsed_index
 from gindock.status.drift import Drift
-from gindock.upstream import answers, cache
+from gindock.upstream import answers, cache, source
 from gindock.upstream.away import Away
 from gindock.upstream.source import Source
 
@@ -82,11 +82,10 @@ class Origin:
         """What the version `newest` of the template says of the answers; raises as `pristine`."""
 
         def make() -> dict[str, Any]:
-            from gindock.upstream import rendering
 
             template = Source(self.template.url, newest)
             if template.embedded:
-                template = rendering.questionnaire(self.scratch)
+                template = source.questionnaire(self.scratch)
             return self._said(template, self._render(template, "newest"))
 
         key = ["answers", *self._key(Source(self.template.url, newest))]

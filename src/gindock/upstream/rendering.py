@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import (
-    contextmanager,
-    nullcontext,
-    suppress,
-)
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +30,6 @@ from gindock.upstream import answers, around_copier, checkout, compiled, declare
 from gindock.upstream.away import Away
 from gindock.upstream.checkout import Checkout
 from gindock.upstream.source import Source
-
-_ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
 
 
 def render(
@@ -59,27 +53,17 @@ def render(
         KeyboardInterrupt: the user left a question with Ctrl-C.
 
     """
-    source.check_readable(template.url)
-    settings = _settings()
-    declares = _declares(template, settings)
-    own = checkout.of(template)
+    settings, declares, own = _prepared(template)
+    run = functools.partial(
+        copier.run_copy, str(own.folder) if own else template.url, away.folder, data=dict(data),
+        ask=ask, defaults=defaults, user_defaults=dict(suggestions or {}), settings=settings,
+        vcs_ref=None if own else template.ref, skip_tasks=True, quiet=True,
+    )  # fmt: skip
 
     def once(missed: list[str]) -> None:
         with _noting(missed, template, own, asks=on_a_terminal):
-            copier.run_copy(
-                str(own.folder) if own else template.url,
-                away.folder,
-                data=dict(data),
-                ask=ask,
-                defaults=defaults,
-                user_defaults=dict(suggestions or {}),
-                vcs_ref=None if own else template.ref,
-                settings=settings,
-                skip_tasks=True,
-                quiet=True,
-            )
-        file = answers.find(away.folder)
-        if own and file:
+            run()
+        if own and (file := answers.find(away.folder)):
             own.name_in(file)
 
     _render(away, once, declares)
@@ -98,7 +82,7 @@ def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
         with _copier(git=False):
             copier.run_copy(
-                questionnaire(Path(folder)).url,
+                source.questionnaire(Path(folder)).url,
                 Path(folder, "answers"),
                 data=dict(data),
                 defaults=True,
@@ -107,15 +91,6 @@ def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
                 quiet=True,
             )
         return answers.recorded(Path(folder, "answers"))
-
-
-def questionnaire(folder: Path) -> Source:
-    """A template in `folder` that asks what gindock's own asks, and renders the answers alone."""
-    template = folder / "questionnaire" / "template"
-    template.mkdir(parents=True)
-    shutil.copy(source.questions_file(), template.parent)
-    shutil.copy(source.questions_file().parent / "template" / _ANSWERS_TEMPLATE, template)
-    return Source(str(template.parent))
 
 
 def rerender(
@@ -143,40 +118,63 @@ def rerender(
         KeyboardInterrupt: the user left a question with Ctrl-C.
 
     """
-    source.check_readable(template.url)
-    file = away.folder / answers_file
-    settings = _settings()
-    declares = _declares(template, settings)
-    own = checkout.of(template)
+    settings, declares, own = _prepared(template)
     left_out = declared.excluded_from_updates(declares) if updates and declares else []
     run = functools.partial(
         copier.run_recopy, away.folder, data=dict(data or {}), answers_file=str(answers_file),
         vcs_ref=None if own else template.ref, settings=settings, exclude=[*left_out, *exclude],
         skip_answered=True, overwrite=True, skip_tasks=True, quiet=True,
     )  # fmt: skip
-    # Copier takes its source and the earlier answers from the answers file.
-    record = {**given, "_src_path": template.url, "_commit": template.ref}
-    if own:
-        record |= {"_src_path": str(own.folder), "_commit": None}
-
-    def once(missed: list[str], *, defaults: bool = defaults) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(yaml.safe_dump(record, allow_unicode=True), encoding="utf-8")
-        with _noting(missed, template, own, asks=not defaults), around_copier.alone(away.folder):
-            run(defaults=defaults)
-        if own:
-            own.name_in(file)
-        if not defaults:  # Nothing is asked twice.
-            record.update(answers.asked(answers.read(file)))
-
+    again = _Again(template, own, away.folder, away.folder / answers_file, dict(given), run)
     if not defaults and (declares is None or declares.get("_external_data")):
         # What is asked may depend on what is read.
         with suppress(UserError):
-            _render(away, functools.partial(once, defaults=True), declares, answers_file)
-    _render(away, once, declares, answers_file)
+            _render(away, functools.partial(again.once, defaults=True), declares, answers_file)
+    _render(away, functools.partial(again.once, defaults=defaults), declares, answers_file)
     if version:
-        answers.name_version(file, version)
-    return answers.read(file)
+        answers.name_version(again.file, version)
+    return answers.read(again.file)
+
+
+@dataclass(frozen=True)
+class _Again:
+    """A render with the answers that are `given`; Copier finds them in the answers `file`."""
+
+    template: Source
+    own: Checkout | None
+    folder: Path
+    file: Path
+    given: dict[str, Any]
+    run: Callable[..., object]
+
+    def once(self, missed: list[str], *, defaults: bool) -> None:
+        """Render, and append the external data that Copier looks for in vain to `missed`."""
+        record = {**self.given, "_src_path": self.template.url, "_commit": self.template.ref}
+        if self.own:
+            record |= {"_src_path": str(self.own.folder), "_commit": None}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(yaml.safe_dump(record, allow_unicode=True), encoding="utf-8")
+        with (
+            _noting(missed, self.template, self.own, asks=not defaults),
+            around_copier.alone(self.folder),
+        ):
+            self.run(defaults=defaults)
+        if self.own:
+            self.own.name_in(self.file)
+        if not defaults:  # Nothing is asked twice.
+            self.given.update(answers.asked(answers.read(self.file)))
+
+
+def _prepared(
+    template: Source,
+) -> tuple[copier.Settings, declared.Settings | None, Checkout | None]:
+    """The user's settings, what `template` declares, and its checkout, if it is gindock's.
+
+    Raises as `render` does.
+    """
+    source.check_readable(template.url)
+    settings = _settings()
+    return settings, _declares(template, settings), checkout.of(template)
 
 
 def _render(
@@ -257,42 +255,44 @@ def _settings() -> copier.Settings:
 @contextmanager
 def _copier(*, own: bool = True, git: bool = True) -> Iterator[None]:
     """Run Copier with its errors as ours; see `around_copier.environment`."""
-    with (
-        warnings.catch_warnings(),
-        around_copier.environment(own=own, git=git),
-        compiled.once(),
-    ):
+    with warnings.catch_warnings(), around_copier.environment(own=own, git=git), compiled.once():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", DirtyLocalWarning)
-        try:
+        with _errors_of_ours(own=own):
             yield
-        except DirtyLocalWarning:
-            raise BadInputError(
-                "the template has uncommitted changes, and what is rendered from them could never "
-                "be updated; commit them first"
-            ) from None
-        except InteractiveSessionError:
-            raise NobodyToAskError from None
-        except UnsafeTemplateError as error:
-            features = str(error).splitlines()[0]
-            raise UserError(
-                f"{features} gindock runs no template's own commands; to render it without them, "
-                "name its address below `trust` in Copier's settings file"
-            ) from None
-        except ProcessExecutionError as error:
-            if error.retcode == -signal.SIGINT:  # Ctrl-C has reached git first.
-                raise KeyboardInterrupt from None
-            raise refusals.of_git(error.stderr, error.retcode, own=own) from error
-        except UserMessageError as error:
-            raise UserError(str(error)) from error
-        except (CopierError, ValueError, TypeError, yaml.YAMLError) as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise refusals.of_copier(error) from error
-        except RuntimeError as error:  # For example a link that leads to itself.
-            raise UserError(f"the template cannot be rendered: {error}") from error
-        except (ArithmeticError, LookupError, AttributeError, TemplateError) as error:
-            # Raised within a template's or a setting's own expressions.
-            raise UserError(
-                f"an expression of the template, or of Copier's settings file, failed: {error}"
-            ) from error
+
+
+@contextmanager
+def _errors_of_ours(*, own: bool) -> Iterator[None]:
+    try:
+        yield
+    except DirtyLocalWarning:
+        raise BadInputError(
+            "the template has uncommitted changes, and what is rendered from them could never "
+            "be updated; commit them first"
+        ) from None
+    except InteractiveSessionError:
+        raise NobodyToAskError from None
+    except UnsafeTemplateError as error:
+        features = str(error).splitlines()[0]
+        raise UserError(
+            f"{features} gindock runs no template's own commands; to render it without them, "
+            "name its address below `trust` in Copier's settings file"
+        ) from None
+    except ProcessExecutionError as error:
+        if error.retcode == -signal.SIGINT:  # Ctrl-C has reached git first.
+            raise KeyboardInterrupt from None
+        raise refusals.of_git(error.stderr, error.retcode, own=own) from error
+    except UserMessageError as error:
+        raise UserError(str(error)) from error
+    except (CopierError, ValueError, TypeError, yaml.YAMLError) as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise refusals.of_copier(error) from error
+    except RuntimeError as error:  # For example a link that leads to itself.
+        raise UserError(f"the template cannot be rendered: {error}") from error
+    except (ArithmeticError, LookupError, AttributeError, TemplateError) as error:
+        # Raised within a template's or a setting's own expressions.
+        raise UserError(
+            f"an expression of the template, or of Copier's settings file, failed: {error}"
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from gindock.upstream.opened import Opened
 
 #: What a rendered project records as its source; git hands it to `git-remote-gindock`.
 URL = "git+gindock::template"
+
+_ANSWERS_TEMPLATE = "[[ _copier_conf.answers_file ]].jinja"
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -181,6 +184,15 @@ def _remote(*arguments: str, url: str) -> bytes:
 def questions_file() -> Path:
     """The `copier.yml` of the newest release, or of the checkout."""
     return (_CHECKOUT if in_checkout() else _EMBEDDED) / "copier.yml"
+
+
+def questionnaire(folder: Path) -> Source:
+    """A template in `folder` that asks what gindock's own asks, and renders the answers alone."""
+    template = folder / "questionnaire" / "template"
+    template.mkdir(parents=True)
+    shutil.copy(questions_file(), template.parent)
+    shutil.copy(questions_file().parent / "template" / _ANSWERS_TEMPLATE, template)
+    return Source(str(template.parent))
 
 
 def changelog() -> str:
