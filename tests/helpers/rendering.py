@@ -5,29 +5,21 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import copier
-import plumbum
 import yaml
 
 from helpers.machine import ROOT
+from tools import rendered
 
 
 @functools.cache
 def template() -> Path:
-    """A copy of the working tree's template in a folder without git.
-
-    Copier commits a dirty work tree into a clone on every render; a plain folder spares that.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="gindock-template-"))
-    shutil.copy(ROOT / "copier.yml", folder)
-    shutil.copytree(ROOT / "template", folder / "template", symlinks=True)
-    return folder
+    """A copy of the working tree's template in a folder without git."""
+    return rendered.copy_template(Path(tempfile.mkdtemp(prefix="gindock-template-"), "template"))
 
 
 def render(destination: Path, **answers: Any) -> Path:
@@ -37,18 +29,7 @@ def render(destination: Path, **answers: Any) -> Path:
 
 def render_from(source: Path, destination: Path, answers: Mapping[str, Any]) -> Path:
     """Render the template in `source`, a folder without git, with `answers`."""
-    data = {"service_name": "myservice", "module_path": "github.com/acme/myservice", **answers}
-    # Copier asks git about each file that it writes. That takes a third of the time, and a folder
-    # outside of git needs no answer.
-    with plumbum.local.env(PATH=""):
-        copier.run_copy(
-            str(source),
-            destination,
-            data=data,
-            defaults=True,
-            quiet=True,
-            settings=copier.Settings(),
-        )
+    rendered.render(source, destination, **{"module_path": "github.com/acme/myservice", **answers})
     return destination
 
 
