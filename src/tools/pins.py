@@ -260,7 +260,9 @@ def main() -> None:
         text = merged(lines)
         text = text.replace(f"module {MODULE}\n", "module [[ module_path ]]\n")
         text = re.sub(r"(?m)^toolchain go.*$", "toolchain go[[ go_version ]]", text)
-        (TEMPLATE / f"{name}.jinja").write_text(text)
+        file = TEMPLATE / f"{name}.jinja"
+        print(f"template/{file.name}: {'as it was' if file.read_text() == text else 'changed'}")
+        file.write_text(text)
     with tempfile.TemporaryDirectory() as folder:
         verify(Path(folder), ["local", f"go{go_version}"])
 

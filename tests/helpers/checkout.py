@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from helpers.commands import SCRIPTS
-from helpers.machine import ROOT, git, run
+from helpers.machine import CACHE, ROOT, git, run
 
 
 def checkout(folder: Path) -> Path:
@@ -23,6 +23,10 @@ def checkout(folder: Path) -> Path:
     (folder / ".venv").symlink_to(SCRIPTS.parent)
     # Older than what is installed there: make has nothing to install.
     os.utime(folder / "pyproject.toml", (0, 0))
+    # To find the combinations of answers takes seconds.
+    (folder / CACHE.name).mkdir()
+    for kept in CACHE.glob("combinations-*.json"):
+        shutil.copy(kept, folder / CACHE.name)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", "As it is")
     return folder

@@ -43,8 +43,10 @@ def runs(command: str, repository: Path) -> None:
     arguments = shlex.split(command.replace("KEY", "goproxy"))[1:]
     if "pins" in arguments:
         need("go")
-    make_in(repository, *arguments)
+    shown = make_in(repository, *arguments)
     assert git(repository, "status", "--porcelain") == ""
+    if "pins" in arguments:
+        assert shown.count(": as it was\n") == 2
 
 
 def runs_here(command: str, _repository: Path) -> None:
