@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # One more than there are cores: many tests wait for a service, a container or a terminal.
 WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
 
-.PHONY: help test test-cluster test-stack go-trees findings scenarios lint bench pins dist clean
+.PHONY: help test test-cluster test-stack go-trees findings scenarios lint diff bench pins dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,11 @@ lint: $(VENV)/.complete ## Check format, style, types and which module may impor
 bench: $(VENV)/.complete ## Measure, and write docs/measured/performance.md (needs root for the Docker engine)
 	$(BIN)/python -m bench
 
-pins: $(VENV)/.complete ## Raise the template's Go modules to current releases (ARGS= only tidies)
-	$(BIN)/python src/tools/pins.py $(or $(ARGS),--refresh)
+diff: $(VENV)/.complete ## Show what a change of the template does to rendered services
+	@PYTHONPATH=src:tests $(BIN)/python -m tools.diff $(ARGS)
+
+pins: $(VENV)/.complete ## Raise the template's Go modules (ARGS=--no-refresh only tidies)
+	PYTHONPATH=src $(BIN)/python -m tools.pins $(ARGS)
 
 dist: $(VENV)/.complete ## Build the sdist and the wheel
 	$(BIN)/python -m build

@@ -1,7 +1,7 @@
 """Write the module pins of the template: go.mod and go.sum for every combination of answers.
 
-    python src/tools/pins.py            tidy the pins after a change of the Go code
-    python src/tools/pins.py --refresh  raise every module to its current release as well
+    make pins                     raise every module to its current release
+    make pins ARGS=--no-refresh   only tidy the pins, after a change of the Go code
 
 The template is rendered once for each combination of the answers that change the Go
 code, and each render is tidied by the go command itself. A line that not every render
@@ -12,6 +12,7 @@ needed.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import os
 import re
@@ -23,51 +24,89 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
-import copier
+import jinja2
 import yaml
+from jinja2 import meta, nodes
 from sympy import And, Not, Or, Symbol
 from sympy.logic.boolalg import Boolean, SOPform, true
 
-ROOT = Path(__file__).resolve().parents[2]
+from tools import rendered
+from tools.rendered import ROOT
+
 TEMPLATE = ROOT / "template"
 MODULE = "example.com/pins"
 
-#: What changes which packages the Go code imports, as the template calls it.
-DATASTORES = ("postgres", "redis")
-SWITCHES = (*DATASTORES, "tracing")
-
-#: One combination: whether each of the derived variables is true.
+#: One combination: whether each of the `switches` is true.
 Combination = tuple[bool, ...]
 
 #: A line and how often it stood in the file before, so that lines such as `)` differ.
 Line = tuple[str, int]
 
 
+@functools.cache
+def switches(source: Path = ROOT) -> tuple[str, ...]:
+    """The yes-or-no variables of copier.yml that decide which Go code is rendered.
+
+    They stand in the conditions of the Go files, and in the lines of `_exclude` that leave Go
+    files out. One that follows from others is left out. `source` holds copier.yml and template/.
+    Ends the program where a condition asks for something that is no yes or no.
+    """
+    questions = yaml.safe_load((source / "copier.yml").read_text())
+    template = source / "template"
+    texts = [file.read_text() for file in template.rglob("*.go.jinja")]
+    texts += [line for line in questions["_exclude"] if leaves_out_go(line, template)]
+    asked = set().union(*(conditions(text, questions["_envops"]) for text in texts))
+    for name in sorted(asked):
+        if questions[name]["type"] != "bool":
+            sys.exit(f"{name}: name what the Go code asks of it in one word, under 'Derived'")
+    sources = {name: variables(questions[name]["default"], questions["_envops"]) for name in asked}
+    follows = {name for name in asked if sources[name] and sources[name] <= asked}
+    return tuple(name for name in questions if name in asked - follows)
+
+
+def leaves_out_go(line: str, template: Path) -> bool:
+    """Whether a line of `_exclude` leaves Go files of `template` out for some answers."""
+    pattern = re.search(r"%\]/(.+?)\[%", line)
+    found = template.glob(pattern[1]) if pattern else iter(())
+    files = (file for path in found for file in ([path] if path.is_file() else path.rglob("*")))
+    return any(file.name.removesuffix(".jinja").endswith(".go") for file in files)
+
+
+def conditions(text: str, options: dict[str, Any]) -> set[str]:
+    """The variables that the conditions in the template `text` ask for."""
+    tree = environment(options).parse(text)
+    tests = [
+        *(node.test for node in tree.find_all(nodes.If)),
+        *(node.test for node in tree.find_all(nodes.CondExpr)),
+    ]
+    # What `find_all` finds lies below the node that it is asked of.
+    names = [name for test in tests for name in [test, *test.find_all(nodes.Name)]]
+    return {name.name for name in names if isinstance(name, nodes.Name)}
+
+
+def variables(default: object, options: dict[str, Any]) -> set[str]:
+    """The variables that a default is worked out from."""
+    return meta.find_undeclared_variables(environment(options).parse(str(default)))
+
+
+def environment(options: dict[str, Any]) -> jinja2.Environment:
+    """Jinja with the delimiters of the template."""
+    return jinja2.Environment(**{k: v for k, v in options.items() if k.endswith("_string")})
+
+
 def combinations() -> Iterator[Combination]:
     """Every combination, the fullest first."""
-    return itertools.product([True, False], repeat=len(SWITCHES))
+    return itertools.product([True, False], repeat=len(switches()))
 
 
 def render(destination: Path, combination: Combination) -> None:
-    """Render the template as it lies in the work tree."""
+    """Render the template as it lies in the working tree."""
     with tempfile.TemporaryDirectory() as folder:
-        # Copier would commit a dirty work tree into a clone; a plain folder spares that.
-        shutil.copy(ROOT / "copier.yml", folder)
-        shutil.copytree(TEMPLATE, Path(folder, "template"), symlinks=True)
-        on = dict(zip(SWITCHES, combination, strict=True))
-        copier.run_copy(
-            folder,
-            destination,
-            data={
-                "service_name": "pins",
-                "module_path": MODULE,
-                "datastores": [name for name in DATASTORES if on[name]],
-                "tracing": on["tracing"],
-            },
-            defaults=True,
-            quiet=True,
-        )
+        source = rendered.copy_template(Path(folder, "source"))
+        on = dict(zip(switches(), combination, strict=True))
+        rendered.render(source, destination, module_path=MODULE, **on)
 
 
 def try_go(
@@ -177,7 +216,7 @@ def in_order(order: TopologicalSorter[Line]) -> Iterator[Line]:
 def condition(combinations_with_line: set[Combination]) -> str:
     """The smallest condition that is true in exactly these combinations; empty for all."""
     minterms = [[int(on) for on in combination] for combination in sorted(combinations_with_line)]
-    expression = SOPform([Symbol(name) for name in SWITCHES], minterms)
+    expression = SOPform([Symbol(name) for name in switches()], minterms)
     return "" if expression == true else jinja(expression)
 
 
@@ -202,8 +241,15 @@ def verify(folder: Path, toolchains: Sequence[str]) -> None:
 
 def main() -> None:
     """Write template/go.mod.jinja and template/go.sum.jinja."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--refresh", action="store_true", help="raise the versions as well")
+    parser = argparse.ArgumentParser(
+        prog="make pins ARGS=…", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "--refresh",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="raise every module to its current release; --no-refresh only tidies",
+    )
     arguments = parser.parse_args()
 
     questions = yaml.safe_load((ROOT / "copier.yml").read_text())
@@ -214,7 +260,9 @@ def main() -> None:
         text = merged(lines)
         text = text.replace(f"module {MODULE}\n", "module [[ module_path ]]\n")
         text = re.sub(r"(?m)^toolchain go.*$", "toolchain go[[ go_version ]]", text)
-        (TEMPLATE / f"{name}.jinja").write_text(text)
+        file = TEMPLATE / f"{name}.jinja"
+        print(f"template/{file.name}: {'as it was' if file.read_text() == text else 'changed'}")
+        file.write_text(text)
     with tempfile.TemporaryDirectory() as folder:
         verify(Path(folder), ["local", f"go{go_version}"])
 

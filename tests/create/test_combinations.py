@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -282,19 +283,37 @@ def test_other_combinations_have_the_same_texts(tmp_path: Path) -> None:
     }
 
 
+def expected(answers: dict[str, Any]) -> set[str]:
+    """Return the files that a service with these answers has."""
+    off = tuple(prefix for prefix, wanted in ONLY.items() if not wanted(answers))
+    return {path for path in in_template() if not path.startswith(off)}
+
+
 def test_each_combination_has_exactly_its_files() -> None:
-    paths = in_template()
-
-    def expected(render: Render) -> set[str]:
-        off = tuple(prefix for prefix, wanted in ONLY.items() if not wanted(render.answers))
-        return {path for path in paths if not path.startswith(off)}
-
     wrong = {
-        json.dumps(r.answers): sorted(expected(r) ^ set(r.files))
+        json.dumps(r.answers): sorted(expected(r.answers) ^ set(r.files))
         for r in all_renders()
-        if expected(r) != set(r.files)
+        if expected(r.answers) != set(r.files)
     }
     assert wrong == {}
+
+
+@functools.cache
+def files_of(number: int) -> set[str]:
+    """Return the files of one of the combinations, rendered for itself: it takes a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = render(Path(folder, "project"), **combinations()[number])
+        return {f.relative_to(project).as_posix() for f in project.rglob("*") if f.is_file()}
+
+
+@pytest.mark.parametrize("key", FACTORS)
+def test_an_answer_has_exactly_its_files(key: str) -> None:
+    """As above, in seconds: for the first and the last answer to one question."""
+    asked = [value for value in FACTORS[key] if value is not None]
+    for value in (asked[0], asked[-1]):
+        rows = [n for n, answers in enumerate(combinations()) if answers.get(key, value) == value]
+        wrong = expected(combinations()[rows[0]]) ^ files_of(rows[0])
+        assert not wrong, f"{key}: ONLY does not fit: see step 4 of 'Add an option': {wrong}"
 
 
 def test_the_default_is_small(tmp_path: Path) -> None:

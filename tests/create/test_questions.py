@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from pathlib import Path
 from typing import Any
 
 import copier
+import jinja2
+import jinja2.nodes
 import pytest
 import yaml
-from helpers.combinations import subsets
-from helpers.machine import ROOT
+from helpers.combinations import TEXTS, subsets
+from helpers.machine import ROOT, git
 from helpers.rendering import render, template
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gindock.cli import spelling
 from gindock.errors import BadInputError
-from gindock.upstream import rendering
+from gindock.upstream import history, rendering
 from gindock.upstream.questions import NOTHING, Question, Questions
 
 COPIER_YML = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
@@ -56,18 +59,67 @@ def refusal(**data: Any) -> str | None:
     return None
 
 
-def test_every_question_is_complete() -> None:
-    for key, details in ASKED.items():
-        missing = {"type", "qmark", "help", "default"} - set(details)
-        assert not missing, f"{key} lacks {missing}: see 'Add an option' in CONTRIBUTING.md"
-        free_text = details["type"] in ("str", "int") and not details.get("choices")
-        assert not free_text or details.get("validator"), f"{key} takes anything"
+#: What is said where a step of the guide was left out.
+STEP = "see step {} of 'Add an option' in CONTRIBUTING.md"
 
 
-def test_every_question_has_a_test_of_what_it_changes() -> None:
-    """Step 4 of 'Add an option': an answer that shapes no file is no answer."""
-    covered = set(CHANGES)
-    assert covered == set(ASKED) - {"customise"}, covered ^ (set(ASKED) - {"customise"})
+# A test of one question has its key in its name, so that `-k KEY` runs all that concern it.
+@pytest.mark.parametrize("key", ASKED)
+def test_a_question_is_complete(key: str) -> None:
+    assert incomplete(ASKED[key]) == set(), f"{key}: {STEP.format(2)}"
+
+
+def incomplete(question: dict[str, Any]) -> set[str]:
+    """What `question`, as copier.yml has it, lacks."""
+    free_text = question["type"] in ("str", "int") and not question.get("choices")
+    needed = {"type", "qmark", "help", *(["validator"] if free_text else [])}
+    return {name for name in needed if not question.get(name)} | ({"default"} - set(question))
+
+
+def test_the_check_of_a_question_rejects() -> None:
+    good = {"type": "int", "qmark": "q", "help": "h", "default": "", "validator": "v"}
+    assert incomplete(good) == set()
+    for name in set(good) - {"type"}:
+        assert incomplete({k: v for k, v in good.items() if k != name}) == {name}
+    assert incomplete(good | {"help": ""}) == {"help"}
+
+
+@pytest.mark.parametrize("key", [k for k, q in ASKED.items() if q.get("validator")])
+def test_a_validator_is_tried(key: str) -> None:
+    assert REFUSED.get(key), f"{key}: add to REFUSED what it refuses: {STEP.format(4)}"
+
+
+@pytest.mark.parametrize("key", [k for k, q in ASKED.items() if q["default"] == ""])
+def test_a_text_that_may_be_empty_has_an_example(key: str) -> None:
+    """With that, the combinations of answers have it, and `make diff` shows it."""
+    assert key in TEXTS, f"{key}: add to TEXTS what it may be: {STEP.format(4)}"
+
+
+def unguarded(line: str, known: set[str]) -> set[str]:
+    """What a line of `_exclude` asks for that is not `known`, and has no default."""
+    delimiters = {k: v for k, v in COPIER_YML["_envops"].items() if k.endswith("_string")}
+    tree = jinja2.Environment(**delimiters).parse(line)
+    filters = [each for each in tree.find_all(jinja2.nodes.Filter) if each.name == "default"]
+    guarded = {id(each.node) for each in filters}
+    names = [name for name in tree.find_all(jinja2.nodes.Name) if id(name) not in guarded]
+    return {name.name for name in names} - known
+
+
+@pytest.mark.parametrize(
+    "line", COPIER_YML["_exclude"], ids=lambda line: re.sub(r"\[%.*?%\]", "", line)
+)
+def test_old_services_know_what_leaves_out(line: str) -> None:
+    """An update reads `_exclude` with the answers of a release that lacks later questions."""
+    first = history.releases(ROOT)[0].commit
+    known = set(yaml.safe_load(git(ROOT, "show", f"{first}:copier.yml")))
+    assert not unguarded(line, known), f"{line}: add `| default(…)`: {STEP.format(3)}"
+
+
+def test_the_check_of_what_leaves_out_rejects() -> None:
+    line = "[% if not new | default(false) and not old %]/x[% endif %]"
+    assert unguarded(line, {"old"}) == set()
+    assert unguarded(line, set()) == {"old"}
+    assert unguarded("[% if not (new or old | default(true)) %]/x[% endif %]", {"old"}) == {"new"}
 
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
@@ -111,8 +163,9 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("key", CHANGES)
+@pytest.mark.parametrize("key", [key for key in ASKED if key != "customise"])
 def test_an_answer_changes_what_is_rendered(key: str, tmp_path: Path) -> None:
+    assert key in CHANGES, f"{key}: add to CHANGES what it changes: {STEP.format(4)}"
     data, expected = CHANGES[key]
     files = [f for f in render(tmp_path / "out", **data).rglob("*") if f.is_file()]
     found = [f for f in files if f.name != ".copier-answers.yml" and expected in f.read_text()]
@@ -266,10 +319,23 @@ def test_registry_and_ci_follow_the_module_path(module_path: str, registry: str,
     assert (answers["registry"], answers["ci"]) == (registry, ci)
 
 
-def test_every_answer_that_shapes_a_file_is_recorded() -> None:
-    """Also those behind 'customise': a later release must render the same values."""
-    everything = answers_of(**ALL_ASKED)
-    assert {k for k in everything if not k.startswith("_")} == set(ASKED)
+@pytest.mark.parametrize("key", ASKED)
+def test_an_answer_is_recorded(key: str) -> None:
+    """Also one behind 'customise': a later release must render the same value."""
+    assert key in everything_asked(), (
+        f"{key}: `ask:` is for what is behind 'customise', and `when:` is not: {STEP.format(2)}; "
+        "where another answer decides whether it is asked, add that to ALL_ASKED"
+    )
+
+
+@functools.cache
+def everything_asked() -> dict[str, Any]:
+    """The answers that are recorded where every question is asked."""
+    return answers_of(**ALL_ASKED)
+
+
+def test_only_answers_are_recorded() -> None:
+    assert {k for k in everything_asked() if not k.startswith("_")} <= set(ASKED)
 
 
 @pytest.mark.parametrize(

@@ -5,29 +5,22 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import copier
 import yaml
 
-from gindock.upstream import around_copier, compiled
+from gindock.upstream import compiled
 from helpers.machine import ROOT
+from tools import rendered
 
 
 @functools.cache
 def template() -> Path:
-    """A copy of the working tree's template in a folder without git.
-
-    Copier commits a dirty work tree into a clone on every render; a plain folder spares that.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="gindock-template-"))
-    shutil.copy(ROOT / "copier.yml", folder)
-    shutil.copytree(ROOT / "template", folder / "template", symlinks=True)
-    return folder
+    """A copy of the working tree's template in a folder without git."""
+    return rendered.copy_template(Path(tempfile.mkdtemp(prefix="gindock-template-"), "template"))
 
 
 def render(destination: Path, **answers: Any) -> Path:
@@ -37,16 +30,9 @@ def render(destination: Path, **answers: Any) -> Path:
 
 def render_from(source: Path, destination: Path, answers: Mapping[str, Any]) -> Path:
     """Render the template in `source`, a folder without git, with `answers`."""
-    data = {"service_name": "myservice", "module_path": "github.com/acme/myservice", **answers}
-    # As gindock renders: each text is compiled once, and no git is asked about each file.
-    with around_copier.environment(own=True, git=False), compiled.once():
-        copier.run_copy(
-            str(source),
-            destination,
-            data=data,
-            defaults=True,
-            quiet=True,
-            settings=copier.Settings(),
+    with compiled.once():  # As gindock renders.
+        rendered.render(
+            source, destination, **{"module_path": "github.com/acme/myservice", **answers}
         )
     return destination
 
