@@ -223,6 +223,7 @@ def test_keys_typed_while_it_renders_do_not_answer_the_review(
     wizard: Terminal, tmp_path: Path
 ) -> None:
     straight_through(wizard)
+    wizard.give_way()
     # The first file of the first render: its questions are over, the review is yet to come.
     eventually_there(tmp_path, first_render_of(tmp_path / "myservice"))
     wizard.type_ahead(ENTER * 5)
@@ -252,6 +253,7 @@ def test_keys_typed_before_the_first_question_do_not_answer_it(
 
 def test_ctrl_c_while_it_renders_leaves_nothing_behind(wizard: Terminal, tmp_path: Path) -> None:
     straight_through(wizard)
+    wizard.give_way()
     eventually_there(tmp_path, first_render_of(tmp_path / "myservice"))
     wizard.type_ahead(ENTER * 5 + "\x03")
     assert wizard.exit_code() == 130

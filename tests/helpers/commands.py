@@ -106,6 +106,10 @@ class Terminal:
         self._settle()
         self._child.send(keys)
 
+    def give_way(self) -> None:
+        """Let the command wait for its test where the machine is busy."""
+        os.setpriority(os.PRIO_PROCESS, int(self._child.pid or 0), 19)
+
     def type_ahead(self, keys: str) -> None:
         """Type `keys` at this very moment, whatever the command is doing."""
         # Stopped meanwhile, so that it cannot have come to a question when they arrive.
