@@ -13,7 +13,9 @@ import jinja2
 import jinja2.nodes
 import pytest
 import yaml
+from helpers import exclusions
 from helpers.combinations import TEXTS, subsets
+from helpers.exclusions import path_of, questions_of
 from helpers.machine import ROOT, git
 from helpers.rendering import render, template
 from hypothesis import HealthCheck, example, given, settings
@@ -106,7 +108,7 @@ def unguarded(line: str, known: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "line", COPIER_YML["_exclude"], ids=lambda line: re.sub(r"\[%.*?%\]", "", line)
+    "line", exclusions.LINES, ids=lambda line: " ".join([path_of(line), *questions_of(line)])
 )
 def test_old_services_know_what_leaves_out(line: str) -> None:
     """An update reads `_exclude` with the answers of a release that lacks later questions."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.exclusions import questions_of_path
 from helpers.machine import ROOT, git
 
 from gindock.upstream import history
@@ -144,7 +145,9 @@ def to_draw() -> set[str]:
     return {name for name in names if not any(other.startswith(f"{name}/") for other in names)}
 
 
-@pytest.mark.parametrize("name", sorted(to_draw()))
+@pytest.mark.parametrize(
+    "name", sorted(to_draw()), ids=lambda name: " ".join([name, *questions_of_path(name)])
+)
 def test_the_tree_shows(name: str) -> None:
     assert name in drawn(SERVICE), (
         f"{name} is not in the tree of docs/use/service.md: {STEP.format(6)}"

@@ -171,9 +171,9 @@ robots:
 compose_profiles:
 """
 
-ROBOTS_GO = """\
-// Package robots asks crawlers to stay away.
-package robots
+SCRAPERS_GO = """\
+// Package scrapers asks crawlers to stay away.
+package scrapers
 
 import (
 	"net/http"
@@ -192,12 +192,12 @@ func Register(router gin.IRouter) {
 
 #: What main.go has on the line before, and what is added below it for the option.
 IN_MAIN = {
-    '\t"[[ module_path ]]/internal/redis"\n[% endif %]\n': '\t"[[ module_path ]]/internal/robots"\n',
-    "\tapi.Register(router)\n": "\trobots.Register(router)\n",
+    '\t"[[ module_path ]]/internal/redis"\n[% endif %]\n': '\t"[[ module_path ]]/internal/scrapers"\n',
+    "\tapi.Register(router)\n": "\tscrapers.Register(router)\n",
 }
 
 GUARD = " | default(false)"
-LEFT_OUT = f'  - "[% if not robots{GUARD} %]/internal/robots[% endif %]"\n'
+LEFT_OUT = f'  - "[% if not robots{GUARD} %]/internal/scrapers[% endif %]"\n'
 
 #: Before which lines of the two tables in the tests the option is added.
 ASKED_BEFORE = '    "compose_profiles": (\n'
@@ -247,7 +247,7 @@ def test_a_step_that_is_left_out_is_named(tmp_path: Path) -> None:
     new.edit("copier.yml", wrong, QUESTION)
 
     # Step 3, without what an update needs.
-    new.write("template/internal/robots/robots.go", ROBOTS_GO)
+    new.write("template/internal/scrapers/scrapers.go", SCRAPERS_GO)
     for old, more in IN_MAIN.items():
         main = "template/cmd/[[ service_name ]]/main.go.jinja"
         new.edit(main, old, f"{old}[% if robots %]\n{more}[% endif %]\n")
@@ -257,15 +257,15 @@ def test_a_step_that_is_left_out_is_named(tmp_path: Path) -> None:
     new.edit("copier.yml", LEFT_OUT.replace(GUARD, ""), LEFT_OUT)
 
     # Step 4.
-    changed = '    "robots": ({"robots": True}, "robots.Register"),\n'
+    changed = '    "robots": ({"robots": True}, "scrapers.Register"),\n'
     new.edit("tests/create/test_questions.py", ASKED_BEFORE, f"{changed}{ASKED_BEFORE}")
-    only = '    "internal/robots/": lambda answers: answers["robots"],\n'
+    only = '    "internal/scrapers/": lambda answers: answers["robots"],\n'
     new.edit("tests/create/test_combinations.py", FILES_BEFORE, f"{only}{FILES_BEFORE}")
     assert new.failing() == told | {"test_the_tree_shows"}
 
     # Step 6.
     new.edit("README.md", "| monitoring |", "| robots | keep crawlers away | off |\n| monitoring |")
-    new.edit("docs/use/service.md", "postgres/, redis/ ", "postgres/, redis/, robots/ ")
+    new.edit("docs/use/service.md", "postgres/, redis/ ", "postgres/, redis/, scrapers/ ")
     news = "## Unreleased\n\n- `--robots` keeps crawlers away.\n\n"
     changelog = (new.repository / "CHANGELOG.md").read_text()
     new.write(
