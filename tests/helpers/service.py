@@ -33,7 +33,7 @@ STAMPS = {"VERSION": "v1.2.3", "REVISION": "abc", "DATE": "2026-11-23"}
 
 
 @dataclass
-class Tree:
+class RenderedTree:
     """A rendered repository."""
 
     path: Path
@@ -58,13 +58,13 @@ def substitute_once(path: Path, pattern: str, replacement: str) -> None:
     path.write_text(text)
 
 
-def rendered_tree(folder: Path, **answers: Any) -> Tree:
+def rendered_tree(folder: Path, **answers: Any) -> RenderedTree:
     """Render the service with `answers` into a folder below `folder`."""
     need("go")
-    return Tree(render(folder / "project", **answers), answers)
+    return RenderedTree(render(folder / "project", **answers), answers)
 
 
-def add_extra_routes(tree: Tree) -> Tree:
+def add_extra_routes(tree: RenderedTree) -> RenderedTree:
     """Add the routes of extra_routes/extra.go to the API."""
     shutil.copy(
         ROOT / "tests" / "helpers" / "extra_routes" / "extra.go", tree.file("internal/api/extra.go")
@@ -77,14 +77,14 @@ def add_extra_routes(tree: Tree) -> Tree:
     return tree
 
 
-def go(tree: Tree, *arguments: str, ok: bool = True) -> str | None:
+def go(tree: RenderedTree, *arguments: str, ok: bool = True) -> str | None:
     """What a go command printed; None where it failed although that was `ok=False`."""
     done = run(["nice", "go", *arguments], tree.path, {"GOTOOLCHAIN": "local"}, ok=ok)
     return None if done.returncode else done.stdout
 
 
 def go_as_in_the_image(
-    tree: Tree, verb: str, *arguments: str | Path, toolchain: str = "local", **env: str
+    tree: RenderedTree, verb: str, *arguments: str | Path, toolchain: str = "local", **env: str
 ) -> str:
     """What a go command printed with the flags of the Dockerfile.
 
@@ -95,7 +95,7 @@ def go_as_in_the_image(
     return run(["nice", "go", verb, *flags, *arguments], tree.path, env).stdout
 
 
-def build(tree: Tree, toolchain: str = "local") -> Path:
+def build(tree: RenderedTree, toolchain: str = "local") -> Path:
     """Build as the Dockerfile does."""
     binary, main = tree.path.parent / f"app-{toolchain}", f"./cmd/{tree.service}"
     go_as_in_the_image(tree, "build", "-o", binary, main, toolchain=toolchain)

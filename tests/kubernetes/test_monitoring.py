@@ -33,7 +33,15 @@ from helpers.all_renders import variants
 from helpers.linters import go_tool, mutate, rejects
 from helpers.machine import need, run, unavailable
 from helpers.rendering import render
-from helpers.service import Service, Tree, add_extra_routes, build, eventually, free_port, running
+from helpers.service import (
+    RenderedTree,
+    Service,
+    add_extra_routes,
+    build,
+    eventually,
+    free_port,
+    running,
+)
 
 MONITORING = "deploy/kubernetes/components/monitoring"
 
@@ -268,7 +276,7 @@ def scraped(
 ) -> Iterator[Scraped]:
     """A service whose stores are away, after some seconds of requests, and its Prometheus."""
     folder = tmp_path_factory.mktemp("scraped")
-    tree = add_extra_routes(Tree(render(folder / "project", **ANSWERS), ANSWERS))
+    tree = add_extra_routes(RenderedTree(render(folder / "project", **ANSWERS), ANSWERS))
     job, labels = monitor_labels(manifests)
     (folder / "config").mkdir()
     config = folder / "config" / "config.yaml"

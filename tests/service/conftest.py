@@ -10,22 +10,22 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.service import Tree, add_extra_routes, build, rendered_tree
+from helpers.service import RenderedTree, add_extra_routes, build, rendered_tree
 
 
 @pytest.fixture(scope="session")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> RenderedTree:
     """The default render with the extra routes."""
     return add_extra_routes(rendered_tree(tmp_path_factory.mktemp("extended")))
 
 
 @pytest.fixture(scope="session")
-def binary(tree: Tree) -> Path:
+def binary(tree: RenderedTree) -> Path:
     """That service, built once."""
     return build(tree)
 
 
 @pytest.fixture
-def mutable(tree: Tree, tmp_path: Path) -> Tree:
+def mutable(tree: RenderedTree, tmp_path: Path) -> RenderedTree:
     """A copy for a test to spoil: a check is shown a service that breaks its promise."""
-    return Tree(Path(shutil.copytree(tree.path, tmp_path / "project")), tree.answers)
+    return RenderedTree(Path(shutil.copytree(tree.path, tmp_path / "project")), tree.answers)

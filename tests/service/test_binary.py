@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from helpers.log_lines import faulty_lines
 from helpers.machine import run
-from helpers.service import Service, Tree, build, metric_findings, rendered_tree, running
+from helpers.service import RenderedTree, Service, build, metric_findings, rendered_tree, running
 
 
 @pytest.fixture
-def mutable(tmp_path: Path) -> Tree:
+def mutable(tmp_path: Path) -> RenderedTree:
     """A tree for a test to spoil."""
     return rendered_tree(tmp_path)
 
@@ -172,7 +172,7 @@ def test_missing_secrets_are_refused(store_binary: Path) -> None:
 # -- each checker of the running service rejects a fault -----------------------------------
 
 
-def test_drain_check_rejects(mutable: Tree) -> None:
+def test_drain_check_rejects(mutable: RenderedTree) -> None:
     source = mutable.main.read_text()
     mutable.main.write_text(source.replace("After(cfg.DrainDelay)", "After(0 * cfg.DrainDelay)"))
     with running(build(mutable)) as service:

@@ -16,8 +16,8 @@ from helpers import servers
 from helpers.log_lines import faulty_lines
 from helpers.servers import PASSWORD, Database, Postgres, Redis
 from helpers.service import (
+    RenderedTree,
     Service,
-    Tree,
     build,
     eventually,
     go_as_in_the_image,
@@ -28,12 +28,12 @@ from helpers.service import (
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> RenderedTree:
     return rendered_tree(tmp_path_factory.mktemp("stores"), datastores=["postgres", "redis"])
 
 
 @pytest.fixture(scope="module")
-def binary(tree: Tree) -> Path:
+def binary(tree: RenderedTree) -> Path:
     return build(tree)
 
 
@@ -82,7 +82,7 @@ SELECT 1 / current_setting('test.divisor')::int;
 """
 
 
-def add_second(tree: Tree) -> Tree:
+def add_second(tree: RenderedTree) -> RenderedTree:
     """Add a migration to those that the render has."""
     tree.file(f"internal/postgres/migrations/{SECOND}").write_text(STATEMENTS)
     return tree
@@ -154,7 +154,9 @@ def schema(database: Database) -> list[str]:
     ) + database.ask("SELECT version_id, is_applied FROM goose_db_version ORDER BY id")
 
 
-def test_its_own_tests_pass_with_real_servers(tree: Tree, postgres: Postgres, redis: Redis) -> None:
+def test_its_own_tests_pass_with_real_servers(
+    tree: RenderedTree, postgres: Postgres, redis: Redis
+) -> None:
     urls = {"TEST_DATABASE_URL": postgres.url("postgres"), "TEST_REDIS_URL": redis.url}
     packages = ["./internal/postgres", "./internal/redis"]
     output = go_as_in_the_image(tree, "test", "-v", "-count=1", *packages, **urls)

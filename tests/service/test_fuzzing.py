@@ -7,12 +7,12 @@ from pathlib import Path
 
 from helpers.machine import run
 from helpers.service import (
-    Tree,
+    RenderedTree,
     substitute_once,
 )
 
 
-def fuzz(tree: Tree, package: str, target: str, seconds: int) -> str:
+def fuzz(tree: RenderedTree, package: str, target: str, seconds: int) -> str:
     """What the fuzzer found, empty where it found nothing."""
     binary, cache = tree.path.parent / "fuzz.test", tree.path.parent / "fuzzed"
     run(["nice", "go", "test", "-c", f"-fuzz=^{target}$", "-o", binary, package], tree.path)
@@ -43,12 +43,12 @@ def declaration(source: str, name: str) -> str:
     return "\n".join([package, *(f"import {path}" for path in used), text, ""])
 
 
-def parser(tree: Tree, folder: Path) -> Tree:
+def parser(tree: RenderedTree, folder: Path) -> RenderedTree:
     """The parser of traceparents alone: all that a package imports is compiled for the fuzzer.
 
     With gin that would take minutes.
     """
-    alone = Tree(folder / "project", tree.answers)
+    alone = RenderedTree(folder / "project", tree.answers)
     alone.path.mkdir()
     alone.file("go.mod").write_text("module example.com/parser\n\ngo 1.26\n")
     for name, wanted in [("trace.go", "parseTraceparent"), ("router_test.go", "FuzzTraceparent")]:
@@ -57,15 +57,15 @@ def parser(tree: Tree, folder: Path) -> Tree:
     return alone
 
 
-def test_fuzzing_the_configuration_finds_nothing(tree: Tree) -> None:
+def test_fuzzing_the_configuration_finds_nothing(tree: RenderedTree) -> None:
     assert fuzz(tree, "./internal/config", "FuzzConfigFile", seconds=10) == ""
 
 
-def test_fuzzing_the_traceparent_finds_nothing(tree: Tree, tmp_path: Path) -> None:
+def test_fuzzing_the_traceparent_finds_nothing(tree: RenderedTree, tmp_path: Path) -> None:
     assert fuzz(parser(tree, tmp_path), ".", "FuzzTraceparent", seconds=10) == ""
 
 
-def test_fuzzing_the_configuration_finds_a_fault(mutable: Tree) -> None:
+def test_fuzzing_the_configuration_finds_a_fault(mutable: RenderedTree) -> None:
     planted = r'\g<0>\n\t\t\tif len(name) == 3 {\n\t\t\t\tpanic("planted")\n\t\t\t}'
     substitute_once(
         mutable.file("internal/config/config.go"), r"^\t+name, from := node\.Key\..*$", planted
@@ -75,7 +75,7 @@ def test_fuzzing_the_configuration_finds_a_fault(mutable: Tree) -> None:
     assert "planted" in found
 
 
-def test_fuzzing_the_traceparent_finds_a_fault(tree: Tree, tmp_path: Path) -> None:
+def test_fuzzing_the_traceparent_finds_a_fault(tree: RenderedTree, tmp_path: Path) -> None:
     alone = parser(tree, tmp_path)
     # The header may begin with anything.
     substitute_once(alone.file("trace.go"), r"MustCompile\(`\\A", "MustCompile(`")

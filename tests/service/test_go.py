@@ -14,7 +14,7 @@ from helpers.machine import CACHE, ROOT, need, run
 from helpers.rendering import build_flags, oversize
 from helpers.service import (
     TOOLCHAINS,
-    Tree,
+    RenderedTree,
     go,
     go_as_in_the_image,
     rendered_tree,
@@ -22,28 +22,30 @@ from helpers.service import (
 
 
 @pytest.fixture(scope="session")
-def tree_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Tree]:
+def tree_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], RenderedTree]:
     """Each tree by its name, rendered once."""
 
     @functools.cache
-    def tree(name: str) -> Tree:
+    def tree(name: str) -> RenderedTree:
         return rendered_tree(tmp_path_factory.mktemp("go"), **go_trees()[name])
 
     return tree
 
 
 @pytest.fixture(params=go_trees())
-def tree(request: pytest.FixtureRequest, tree_of: Callable[[str], Tree]) -> Tree:
+def tree(request: pytest.FixtureRequest, tree_of: Callable[[str], RenderedTree]) -> RenderedTree:
     return tree_of(request.param)
 
 
 @pytest.fixture(params=raced_trees())
-def raced_tree(request: pytest.FixtureRequest, tree_of: Callable[[str], Tree]) -> Tree:
+def raced_tree(
+    request: pytest.FixtureRequest, tree_of: Callable[[str], RenderedTree]
+) -> RenderedTree:
     return tree_of(request.param)
 
 
 @pytest.fixture
-def mutable(tmp_path: Path) -> Tree:
+def mutable(tmp_path: Path) -> RenderedTree:
     """A tree for a test to spoil."""
     return rendered_tree(tmp_path)
 
@@ -51,17 +53,17 @@ def mutable(tmp_path: Path) -> Tree:
 # -- checkers ------------------------------------------------------------------------------
 
 
-def unformatted(tree: Tree) -> str:
+def unformatted(tree: RenderedTree) -> str:
     need("gofmt")
     return run(["gofmt", "-l", "."], tree.path).stdout
 
 
-def tidy_diff(tree: Tree, toolchain: str) -> str:
+def tidy_diff(tree: RenderedTree, toolchain: str) -> str:
     done = run(["go", "mod", "tidy", "-diff"], tree.path, {"GOTOOLCHAIN": toolchain}, ok=False)
     return done.stdout if done.returncode else ""
 
 
-def lint_findings(tree: Tree) -> str:
+def lint_findings(tree: RenderedTree) -> str:
     """What golangci-lint has against the project, by the project's own configuration."""
     flags = build_flags(tree.path)
     env = {
@@ -77,7 +79,7 @@ def lint_findings(tree: Tree) -> str:
     return done.stdout if done.returncode else ""
 
 
-def failed_tests(tree: Tree) -> str:
+def failed_tests(tree: RenderedTree) -> str:
     """The output of the project's own tests, empty where they passed."""
     need("gcc")  # for the race detector
     profile = tree.path.parent / "cover.out"
@@ -90,13 +92,13 @@ def failed_tests(tree: Tree) -> str:
     return done.stdout if done.returncode else ""
 
 
-def coverage(tree: Tree) -> float:
+def coverage(tree: RenderedTree) -> float:
     """Percent of the statements that the last `failed_tests` ran through."""
     report = go(tree, "tool", "cover", f"-func={tree.path.parent / 'cover.out'}") or ""
     return float(report.split()[-1].rstrip("%"))
 
 
-def texts(tree: Tree) -> dict[str, str]:
+def texts(tree: RenderedTree) -> dict[str, str]:
     """The text of every file by its path."""
     files = [p for p in tree.path.rglob("*") if p.is_file() and ".git" not in p.parts]
     return {p.relative_to(tree.path).as_posix(): p.read_text() for p in files}
@@ -114,39 +116,41 @@ def conditions(template: Path) -> set[str]:
 # -- the code ------------------------------------------------------------------------------
 
 
-def test_go_is_formatted(tree: Tree) -> None:
+def test_go_is_formatted(tree: RenderedTree) -> None:
     assert unformatted(tree) == ""
 
 
-def test_go_passes_vet(tree: Tree) -> None:
+def test_go_passes_vet(tree: RenderedTree) -> None:
     go_as_in_the_image(tree, "vet", "./...")
 
 
-def test_golangci_lint_finds_nothing(raced_tree: Tree) -> None:
+def test_golangci_lint_finds_nothing(raced_tree: RenderedTree) -> None:
     assert lint_findings(raced_tree) == ""
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS)
-def test_modules_are_tidy(tree: Tree, toolchain: str) -> None:
+def test_modules_are_tidy(tree: RenderedTree, toolchain: str) -> None:
     assert tidy_diff(tree, toolchain) == ""
 
 
-def test_project_passes_its_own_tests(raced_tree: Tree) -> None:
+def test_project_passes_its_own_tests(raced_tree: RenderedTree) -> None:
     assert failed_tests(raced_tree) == ""
     assert coverage(raced_tree) >= 85
 
 
 def test_project_passes_its_own_tests_with_the_longest_names(
-    tree_of: Callable[[str], Tree],
+    tree_of: Callable[[str], RenderedTree],
 ) -> None:
     go_as_in_the_image(tree_of("longest"), "test", "-shuffle=on", "./...")
 
 
-def test_project_passes_its_own_tests_as_in_the_image(tree_of: Callable[[str], Tree]) -> None:
+def test_project_passes_its_own_tests_as_in_the_image(
+    tree_of: Callable[[str], RenderedTree],
+) -> None:
     go_as_in_the_image(tree_of(everything()), "test", "./...", toolchain=TOOLCHAINS[-1])
 
 
-def test_default_render_is_small(tree_of: Callable[[str], Tree]) -> None:
+def test_default_render_is_small(tree_of: Callable[[str], RenderedTree]) -> None:
     assert oversize(texts(tree_of("default"))) == []
 
 
@@ -154,7 +158,7 @@ def test_conditions_stay_out_of_the_packages() -> None:
     assert conditions(ROOT / "template") == {"main.go.jinja"}
 
 
-def test_packages_do_not_import_each_other(tree_of: Callable[[str], Tree]) -> None:
+def test_packages_do_not_import_each_other(tree_of: Callable[[str], RenderedTree]) -> None:
     imports_of = '{{.ImportPath}}: {{join .Imports " "}}'
     tree = tree_of(everything())
     listing = go(tree, "list", "-f", imports_of, "./internal/...")
@@ -167,18 +171,18 @@ def test_packages_do_not_import_each_other(tree_of: Callable[[str], Tree]) -> No
 # -- each checker rejects a fault ----------------------------------------------------------
 
 
-def test_format_check_rejects(mutable: Tree) -> None:
+def test_format_check_rejects(mutable: RenderedTree) -> None:
     mutable.main.write_text(mutable.main.read_text().replace("\tversion  = ", "\tversion = "))
     assert unformatted(mutable)
 
 
-def test_vet_rejects(mutable: Tree) -> None:
+def test_vet_rejects(mutable: RenderedTree) -> None:
     source = mutable.file("internal/api/fault.go")
     source.write_text('package api\n\nimport "fmt"\n\nfunc init() { fmt.Printf("%d", "x") }\n')
     assert go(mutable, "vet", "./internal/api", ok=False) is None
 
 
-def test_golangci_lint_rejects(mutable: Tree) -> None:
+def test_golangci_lint_rejects(mutable: RenderedTree) -> None:
     source = mutable.file("internal/api/fault.go")
     source.write_text(
         'package api\n\nimport "io"\n\nfunc fault(err error) bool {\n\treturn err == io.EOF\n}\n'
@@ -190,19 +194,19 @@ def test_golangci_lint_rejects(mutable: Tree) -> None:
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS)
-def test_tidy_check_rejects(mutable: Tree, toolchain: str) -> None:
+def test_tidy_check_rejects(mutable: RenderedTree, toolchain: str) -> None:
     module = mutable.file("go.mod")
     module.write_text(re.sub(r"\n\t\S*valyala/histogram .*", "", module.read_text()))
     assert tidy_diff(mutable, toolchain)
 
 
-def test_tests_reject_a_fault(mutable: Tree) -> None:
+def test_tests_reject_a_fault(mutable: RenderedTree) -> None:
     source = mutable.file("internal/api/api.go")
     source.write_text(source.read_text().replace("Hello, ", "Bye, "))
     assert "TestGreetings" in failed_tests(mutable)
 
 
-def test_coverage_notices_missing_tests(mutable: Tree) -> None:
+def test_coverage_notices_missing_tests(mutable: RenderedTree) -> None:
     for path in mutable.path.rglob("*_test.go"):
         if path.parent.name != "api":
             path.unlink()
@@ -210,7 +214,7 @@ def test_coverage_notices_missing_tests(mutable: Tree) -> None:
     assert coverage(mutable) < 85
 
 
-def test_size_check_rejects(mutable: Tree) -> None:
+def test_size_check_rejects(mutable: RenderedTree) -> None:
     small = texts(mutable)
     code = {path: text for path, text in small.items() if path.endswith(".go")}
     assert oversize(code | {"a.go": "\n // why\n" * 1200, "a_test.go": "// more\n" * 1200}) == []

@@ -22,8 +22,8 @@ import pytest
 from helpers.log_lines import faulty_lines
 from helpers.service import (
     Answer,
+    RenderedTree,
     Service,
-    Tree,
     answer,
     build,
     eventually,
@@ -293,7 +293,7 @@ def test_invented_requests_leave_nothing_behind(binary: Path) -> None:
         assert faulty_lines(service.lines) == []
 
 
-def test_a_path_as_a_label_is_noticed(mutable: Tree) -> None:
+def test_a_path_as_a_label_is_noticed(mutable: RenderedTree) -> None:
     substitute_once(
         mutable.file("internal/httpserver/router.go"),
         r"(recorder\.RequestDone\([^,]+), route,",

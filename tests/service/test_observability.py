@@ -39,8 +39,8 @@ from helpers.linters import mutate, nginx, rejects
 from helpers.machine import need, run, unavailable
 from helpers.rendering import render
 from helpers.service import (
+    RenderedTree,
     Service,
-    Tree,
     add_extra_routes,
     build,
     eventually,
@@ -505,7 +505,7 @@ def scraped(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A service whose stores are away, after some seconds of requests, and its Prometheus."""
     folder = tmp_path_factory.mktemp("scraped")
     answers = ANSWERS["everything"]
-    tree = add_extra_routes(Tree(render(folder / "project", **answers), answers))
+    tree = add_extra_routes(RenderedTree(render(folder / "project", **answers), answers))
     (folder / "config").mkdir()
     (folder / "config" / "config.yaml").write_text("log_level: info\n")
     away = free_port()

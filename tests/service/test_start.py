@@ -21,8 +21,8 @@ from helpers.rendering import render_from
 from helpers.servers import Postgres, Redis
 from helpers.service import (
     TOOLCHAINS,
+    RenderedTree,
     Service,
-    Tree,
     build,
     rendered_tree,
     running,
@@ -39,7 +39,7 @@ def stores() -> Iterator[dict[str, str]]:
         yield {"DATABASE_URL": postgres.create().url, "REDIS_URL": redis.url}
 
 
-def fault_of_start(tree: Tree, binary: Path, **environment: str) -> str:
+def fault_of_start(tree: RenderedTree, binary: Path, **environment: str) -> str:
     """Why the service does not start, serve and stop as promised; empty where it does."""
     with running(binary, DRAIN_DELAY="0s", FLUSH_TIMEOUT="2s", **environment) as service:
         try:
@@ -51,7 +51,7 @@ def fault_of_start(tree: Tree, binary: Path, **environment: str) -> str:
     return "\n".join([*wrong, *faulty_lines(service.lines)])
 
 
-def serve(tree: Tree, service: Service) -> None:
+def serve(tree: RenderedTree, service: Service) -> None:
     """Ask what a rendered service answers from the first."""
     service.wait(service.admin_port, tree.answers.get("liveness_path", "/healthz"), 200)
     service.wait(service.admin_port, tree.answers.get("readiness_path", "/ready"), 200)
@@ -99,14 +99,14 @@ def panicking(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def built(
     panicking: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], tuple[Tree, Path]]:
+) -> Callable[[str], tuple[RenderedTree, Path]]:
     """A tree of that template by its name, and its binary, built once."""
 
     @functools.cache
-    def one(name: str) -> tuple[Tree, Path]:
+    def one(name: str) -> tuple[RenderedTree, Path]:
         answers = go_trees()[name]
         project = render_from(panicking, tmp_path_factory.mktemp("built") / "project", answers)
-        tree = Tree(project, answers)
+        tree = RenderedTree(project, answers)
         return tree, build(tree, TOOLCHAINS[-1])
 
     return one
@@ -120,14 +120,14 @@ def first_with(name: str, value: Any) -> str:
 
 @pytest.mark.parametrize("said", VALUES)
 def test_a_panic_at_start_is_noticed(
-    said: str, built: Callable[[str], tuple[Tree, Path]], stores: dict[str, str]
+    said: str, built: Callable[[str], tuple[RenderedTree, Path]], stores: dict[str, str]
 ) -> None:
     tree, binary = built(first_with(*VALUES[said]))
     assert f"panic: {said}" in fault_of_start(tree, binary, **stores, FAULT=said)
 
 
 def test_a_service_that_does_not_panic_is_not_refused(
-    built: Callable[[str], tuple[Tree, Path]], stores: dict[str, str]
+    built: Callable[[str], tuple[RenderedTree, Path]], stores: dict[str, str]
 ) -> None:
     tree, binary = built(everything())
     assert fault_of_start(tree, binary, **stores) == ""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from helpers.config_files import Volume, reloading
 from helpers.log_lines import faulty_lines
-from helpers.service import Service, Tree, build, exchange, running, substitute_once
+from helpers.service import RenderedTree, Service, build, exchange, running, substitute_once
 
 
 def provoke(binary: Path, folder: Path) -> tuple[Service, int]:
@@ -76,7 +76,7 @@ def test_stdout_is_json_from_start_to_exit(binary: Path, tmp_path: Path) -> None
     assert levels <= {"DEBUG", "INFO", "WARN", "ERROR"}
 
 
-def test_text_on_stdout_is_noticed(mutable: Tree, tmp_path: Path) -> None:
+def test_text_on_stdout_is_noticed(mutable: RenderedTree, tmp_path: Path) -> None:
     """A library that prints by itself: gin, left to its own writer."""
     substitute_once(
         mutable.file("internal/api/extra.go"),

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from helpers.log_lines import faulty_lines
 from helpers.service import (
+    RenderedTree,
     Service,
-    Tree,
     add_extra_routes,
     build,
     rendered_tree,
@@ -118,13 +118,13 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+def traced(tmp_path_factory: pytest.TempPathFactory) -> RenderedTree:
     """The lab, with tracing."""
     return add_extra_routes(rendered_tree(tmp_path_factory.mktemp("traced"), tracing=True))
 
 
 @pytest.fixture(scope="module")
-def traced_binary(traced: Tree) -> Path:
+def traced_binary(traced: RenderedTree) -> Path:
     return build(traced)
 
 
@@ -210,9 +210,9 @@ def test_a_panic_is_traced_logged_and_counted(traced_binary: Path, collector: Co
 
 
 def test_middleware_in_another_order_is_noticed(
-    traced: Tree, tmp_path: Path, collector: Collector
+    traced: RenderedTree, tmp_path: Path, collector: Collector
 ) -> None:
-    mutant = Tree(Path(shutil.copytree(traced.path, tmp_path / "project")), traced.answers)
+    mutant = RenderedTree(Path(shutil.copytree(traced.path, tmp_path / "project")), traced.answers)
     router = mutant.file("internal/httpserver/router.go")
     use = re.search(r"^\trouter\.Use\((.*)\)$", router.read_text(), re.MULTILINE)
     assert use

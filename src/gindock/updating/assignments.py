@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gindock.upstream import source
-from gindock.upstream.questions import Questions, listed, takes_several
+from gindock.upstream import declared, source
+from gindock.upstream.questions import Questions, listed
 from gindock.upstream.source import Source
 
 
@@ -33,6 +33,8 @@ def _parser(template: Source) -> Callable[[str, str], Any]:
     if template.embedded:
         own = Questions.read(source.questions_file())
         return lambda key, text: own.known(key).parse(text)
-    with source.opened(template.url) as opened:
-        several = takes_several(opened.questions(template.ref or "HEAD") or "")
+    declares = declared.of(template) or {}
+    several = {
+        k for k, v in declares.items() if isinstance(v, dict) and v.get("multiselect") is True
+    }
     return lambda key, text: listed(text) if key in several else text

@@ -42,10 +42,6 @@ class Opened:
         listing = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)
         return os.fsdecode(listing).split("\0")[:-1]
 
-    def questions(self, version: str) -> str | None:
-        """The file with the questions of a version; None as `read`, and raises as it does."""
-        return self.read(version, "copier.yml") or self.read(version, "copier.yaml")
-
     def commit(self, version: str) -> str | None:
         """The id of the commit that a version names, if there is one; raises as `read`."""
         if "\n" in version:

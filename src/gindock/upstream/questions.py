@@ -139,17 +139,6 @@ def listed(text: str) -> list[str]:
     return [] if inner in ("", NOTHING) else [value.strip(" '\"") for value in inner.split(",")]
 
 
-def takes_several(copier_yml: str) -> set[str]:
-    """The keys of the questions in any template's `copier.yml` that take several answers."""
-    try:
-        content = yaml.safe_load(copier_yml)
-    except (yaml.YAMLError, ValueError):
-        content = None
-    if not isinstance(content, dict):
-        return set()
-    return {k for k, v in content.items() if isinstance(v, dict) and v.get("multiselect") is True}
-
-
 def _choices(choices: Any) -> dict[str, str]:
     if isinstance(choices, dict):
         return {str(label): str(value) for label, value in choices.items()}

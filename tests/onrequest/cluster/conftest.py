@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import service
 from helpers.rendering import render
-from helpers.service import Service, Tree
+from helpers.service import RenderedTree, Service
 
 from onrequest.cluster import Cluster, start
 from onrequest.cluster.delivery import Delivery, delivery
@@ -23,7 +23,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The service of a default render."""
-    return service.build(Tree(render(tmp_path_factory.mktemp("service") / "project"), {}))
+    return service.build(RenderedTree(render(tmp_path_factory.mktemp("service") / "project"), {}))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from helpers.engine.compose import Stack, stack
 from helpers.engine.docker import ask
 from helpers.engine.images import ImageBuilds, replace_once
 from helpers.rendering import render
-from helpers.service import Tree, free_port
+from helpers.service import RenderedTree, free_port
 
 from onrequest.stack import Load, Table, admin, load, metric, seconds_until, served, wrk
 
@@ -285,7 +285,7 @@ def extra_routes(builds: ImageBuilds, tmp_path_factory: pytest.TempPathFactory) 
     """A stack whose service has routes that use memory."""
     project = tmp_path_factory.mktemp("stack") / "extra"
     answers = {"deploy": ["compose"], "service_name": "extra"}
-    service.add_extra_routes(Tree(render(project, **answers), answers))
+    service.add_extra_routes(RenderedTree(render(project, **answers), answers))
     yield from brought_up(builds, project)
 
 

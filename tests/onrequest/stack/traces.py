@@ -22,7 +22,7 @@ from helpers import servers
 from helpers.linters import locked, mutate
 from helpers.machine import CACHE, need, run
 from helpers.rendering import render
-from helpers.service import Service, Tree, build, eventually, free_port, running
+from helpers.service import RenderedTree, Service, build, eventually, free_port, running
 
 MODULE = "github.com/jaegertracing/jaeger@v1.76.0"
 
@@ -92,7 +92,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def binary(project: Path) -> Path:
-    return build(Tree(project, ANSWERS))
+    return build(RenderedTree(project, ANSWERS))
 
 
 @pytest.fixture
