@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -256,6 +257,17 @@ def test_ctrl_c_while_it_renders_leaves_nothing_behind(wizard: Terminal, tmp_pat
     wizard.give_way()
     eventually_there(tmp_path, first_render_of(tmp_path / "myservice"))
     wizard.type_ahead(ENTER * 5 + "\x03")
+    assert wizard.exit_code() == 130
+    assert "Traceback" not in wizard.screen
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_from_elsewhere_ends_a_question(wizard: Terminal, tmp_path: Path) -> None:
+    """Ctrl-C arrives as a signal, too, where it comes just before the question has the keyboard."""
+    straight_through(wizard)
+    wizard.wait_for(REVIEW)
+    wizard.at_rest()
+    wizard.signal(signal.SIGINT)
     assert wizard.exit_code() == 130
     assert "Traceback" not in wizard.screen
     assert list(tmp_path.iterdir()) == []

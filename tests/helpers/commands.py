@@ -106,6 +106,10 @@ class Terminal:
         self._settle()
         self._child.send(keys)
 
+    def signal(self, number: int) -> None:
+        """Send the command a signal."""
+        self._child.kill(number)
+
     def give_way(self) -> None:
         """Let the command wait for its test where the machine is busy."""
         os.setpriority(os.PRIO_PROCESS, int(self._child.pid or 0), 19)

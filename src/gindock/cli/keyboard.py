@@ -8,8 +8,9 @@ import termios
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from prompt_toolkit.application import create_app_session
+from prompt_toolkit.application import create_app_session, get_app
 from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 
 
 class _Attentive(Vt100Input):
@@ -21,11 +22,27 @@ class _Attentive(Vt100Input):
         """Begin a question: drop what waits to be read, and what was read in part."""
         self.flush_keys()
         termios.tcflush(self.fileno(), termios.TCIFLUSH)
+        _heed_signals()
         return super().raw_mode()
 
     def typeahead_hash(self) -> str:
         """Another name each time, so that no key is kept for the next question."""
         return f"{super().typeahead_hash()}-{next(self._numbers)}"
+
+
+def _heed_signals() -> None:
+    """Let SIGINT end the present question, as Ctrl-C does.
+
+    Ctrl-C is a signal until the question has the keyboard. questionary binds the key alone.
+    """
+    bindings = KeyBindings()
+
+    @bindings.add("<sigint>")
+    def _(event: KeyPressEvent) -> None:
+        event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
+
+    app = get_app()
+    app.key_bindings = merge_key_bindings([app.key_bindings or KeyBindings(), bindings])
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def own_engine() -> Iterator[Engine]:
     data = CACHE / "engine"
     shutil.rmtree(data, ignore_errors=True)  # of a session that was killed
     data.mkdir(parents=True)
-    had_bridge = Path("/sys/class/net/docker0").exists()
+    remove_bridge()  # of the same: what still hangs on it has the addresses of new containers
     # A socket's path is limited to about 100 characters, a checkout's is not.
     scratch = Path(tempfile.mkdtemp(prefix="gindock-engine-"))
     socket = f"unix://{scratch}/docker.sock"
@@ -91,10 +91,14 @@ def own_engine() -> Iterator[Engine]:
             daemon.wait(60)
         daemon.kill()
         daemon.wait()
-        if not had_bridge:
-            subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
+        remove_bridge()
         shutil.rmtree(data, ignore_errors=True)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def remove_bridge() -> None:
+    """Remove the network that engines start with, which each makes anew; no engine may run."""
+    subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
 
 
 def wait_for(engine: Engine, daemon: subprocess.Popen[bytes], log: Path) -> None:
