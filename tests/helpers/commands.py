@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,9 @@ class Terminal:
         """Send the command a signal."""
         self._child.kill(number)
 
-    def give_way(self) -> None:
+    def give_way(self, niceness: int = 10) -> None:
         """Let the command wait for its test where the machine is busy."""
-        os.setpriority(os.PRIO_PROCESS, int(self._child.pid or 0), 19)
+        os.setpriority(os.PRIO_PROCESS, int(self._child.pid or 0), niceness)
 
     def type_ahead(self, keys: str) -> None:
         """Type `keys` at this very moment, whatever the command is doing."""
@@ -121,6 +122,8 @@ class Terminal:
         os.kill(pid, signal.SIGSTOP)
         self._child.send(keys)
         os.kill(pid, signal.SIGCONT)
+        with suppress(PermissionError):  # It need not wait any more; root may say so.
+            self.give_way(0)
 
     def at_rest(self) -> str:
         """What is to be seen when nothing is printed any more."""
