@@ -53,6 +53,30 @@ def exit_code(outcomes: Sequence[Outcome[Any]]) -> ExitCode:
     return ExitCode.FAILED if codes & {ExitCode.FAILED, ExitCode.BAD_INPUT} else max(codes)
 
 
+def show_all(
+    outcomes: Sequence[Outcome[Any]],
+    code: ExitCode,
+    as_json: bool,
+    header: Sequence[str],
+    cells: Callable[[Any], tuple[str, ...]],
+) -> None:
+    """Print the outcomes: one JSON object, or a table of their `cells`, after their diffs."""
+    if as_json:
+        print_json(outcomes, code)
+        return
+    rows: list[tuple[Path, *tuple[str, ...]]] = []
+    for outcome in outcomes:
+        if isinstance(outcome.result, Failure):
+            empty: list[str] = [""] * (len(header) - 2)
+            rows.append((outcome.project, *(*empty, failed(outcome.result))))
+            continue
+        if outcome.result.diff:
+            typer.secho(f"\n{shown(outcome.project)}", bold=True)
+            typer.echo(outcome.result.diff, nl=False)
+        rows.append((outcome.project, *cells(outcome.result)))
+    show(header, rows)
+
+
 def show(header: Sequence[str], rows: Sequence[tuple[Path, *tuple[str, ...]]]) -> None:
     """Print a table whose rows begin with a project; the other cells are rich's markup."""
     console = Console()

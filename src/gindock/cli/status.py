@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gindock.cli.output import print_json, reports_errors, unread_is_no_failure
-from gindock.errors import ExitCode
 from gindock.upstream import source
 
 if TYPE_CHECKING:
-    from gindock.projects import Outcome
     from gindock.status.report import Status
 
 
@@ -50,7 +48,8 @@ def command(
         outcomes = many.run(look, found, "Looking")
         code = many.exit_code(outcomes)
         with unread_is_no_failure():
-            _show_all(outcomes, code, as_json)
+            header = ["project", "version", "newest", "answers", "files", ""]
+            many.show_all(outcomes, code, as_json, header, _cells)
         raise typer.Exit(code)
     told = look(found[0])
     with unread_is_no_failure():
@@ -105,25 +104,6 @@ def _drift(told: Status) -> str:
     assert told.drift is not None
     counts = {"changed": len(told.drift.changed), "deleted": len(told.drift.deleted)}
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-
-
-def _show_all(outcomes: list[Outcome[Status]], code: ExitCode, as_json: bool) -> None:
-    from gindock import projects
-    from gindock.cli import many
-
-    if as_json:
-        many.print_json(outcomes, code)
-        return
-    rows = []
-    for outcome in outcomes:
-        if isinstance(outcome.result, projects.Failure):
-            rows.append((outcome.project, "", "", "", "", many.failed(outcome.result)))
-            continue
-        if outcome.result.diff:
-            typer.secho(f"\n{many.shown(outcome.project)}", bold=True)
-            typer.echo(outcome.result.diff, nl=False)
-        rows.append((outcome.project, *_cells(outcome.result)))
-    many.show(["project", "version", "newest", "answers", "files", ""], rows)
 
 
 def _cells(told: Status) -> tuple[str, str, str, str, str]:

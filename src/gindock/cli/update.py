@@ -17,7 +17,7 @@ from gindock.cli.output import (
     reports_errors,
     unread_is_no_failure,
 )
-from gindock.cli.update_report import show, show_all
+from gindock.cli.update_report import cells, show
 from gindock.errors import BadInputError, ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _all(request: UpdateRequest, found: list[Path], as_json: bool) -> ExitCode:
     outcomes = many.run(functools.partial(update_one, request), found, "Updating")
     code = many.exit_code(outcomes)
     with unread_is_no_failure():
-        show_all(outcomes, code, as_json)
+        many.show_all(outcomes, code, as_json, ["project", "version", "outcome"], cells)
     return code
 
 

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from gindock.cli.output import said
-from gindock.errors import ExitCode
 from gindock.upstream import source
 
 if TYPE_CHECKING:
-    from gindock.projects import Outcome
     from gindock.updating.report import Update
 
 _WORDS = {
@@ -24,23 +22,9 @@ _WORDS = {
 }
 
 
-def show_all(outcomes: list[Outcome[Update]], code: ExitCode, as_json: bool) -> None:
-    from gindock import projects
-    from gindock.cli import many
-
-    if as_json:
-        many.print_json(outcomes, code)
-        return
-    rows = []
-    for outcome in outcomes:
-        if isinstance(outcome.result, projects.Failure):
-            rows.append((outcome.project, "", many.failed(outcome.result)))
-            continue
-        if outcome.result.diff:
-            typer.secho(f"\n{many.shown(outcome.project)}", bold=True)
-            typer.echo(outcome.result.diff, nl=False)
-        rows.append((outcome.project, _versions(outcome.result), _in_a_word(outcome.result)))
-    many.show(["project", "version", "outcome"], rows)
+def cells(done: Update) -> tuple[str, str]:
+    """The cells of an update in a table of many: its versions, and its outcome."""
+    return _versions(done), _in_a_word(done)
 
 
 def _versions(done: Update) -> str:
