@@ -2,11 +2,10 @@ package config
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
-	"slices"
-	"strings"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -16,92 +15,87 @@ import (
 // settle is how long a file must stay the same to count as written.
 const settle = 100 * time.Millisecond
 
-// Live holds the settings in effect, which Load returns.
+// Live holds the settings in effect, which its Load returns.
 type Live struct {
 	atomic.Pointer[Config]
 
-	env    *Env          // what was read last, with the settings in effect
+	getenv func(string) string
+	file   string        // what was read last
 	reread time.Duration // how often the file is read without a sign of change
 }
 
-// NewLive returns the settings that were read from env at the start.
-func NewLive(env *Env, cfg Config) *Live {
-	l := &Live{env: env, reread: time.Minute}
+// NewLive reads the settings as Load does.
+func NewLive(getenv func(string) string) (*Live, error) {
+	cfg, file, err := read(getenv)
+	l := &Live{getenv: getenv, file: file, reread: time.Minute}
 	l.Store(&cfg)
-	return l
+	return l, err
 }
 
 // Watch follows the file until ctx ends, and reports whether each change was accepted.
 func (l *Live) Watch(ctx context.Context, log *slog.Logger, reloaded func(ok bool)) {
-	for l.env.path != "" && ctx.Err() == nil {
+	path := l.getenv("CONFIG_FILE")
+	for path != "" && ctx.Err() == nil {
 		// Each read has a new watch, which outlives a folder that is replaced. It
 		// begins before the read, so that no change falls in between.
-		watcher, err := watch(filepath.Dir(l.env.path))
+		events, stop, err := watch(filepath.Dir(path))
 		if err != nil {
 			log.WarnContext(ctx, "configuration is not watched, only read at intervals", slog.Any("error", err))
 		}
 		l.reload(ctx, log, reloaded)
 		select {
 		case <-ctx.Done():
-		case <-time.After(l.reread):
-		case <-watcher.Events:
+		case <-events:
 			time.Sleep(settle)
+		case <-time.After(l.reread):
 		}
-		if watcher.Events != nil {
-			_ = watcher.Close()
-		}
+		stop()
 	}
 }
 
 // watch watches the file's folder: Kubernetes swaps a symlink beside the file,
 // which a watch on the file itself would not outlive.
-func watch(folder string) (*fsnotify.Watcher, error) {
+func watch(folder string) (events <-chan fsnotify.Event, stop func(), err error) {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
-		return &fsnotify.Watcher{}, err // stays silent
+		return nil, func() {}, err
 	}
-	return watcher, watcher.Add(folder)
+	return watcher.Events, func() { _ = watcher.Close() }, watcher.Add(folder)
 }
 
 // reload puts the file into effect where it has changed and holds no mistake.
 func (l *Live) reload(ctx context.Context, log *slog.Logger, reloaded func(ok bool)) {
-	env := NewEnv(l.env.getenv)
-	if env.content == l.env.content {
+	next, file, err := read(l.getenv)
+	if file == l.file {
 		return
 	}
 	time.Sleep(settle)
-	if NewEnv(l.env.getenv).content != env.content {
+	if _, again, _ := read(l.getenv); again != file {
 		return // half written: what follows is a change again
 	}
-	l.env.content = env.content
-	cfg, next := *l.Load(), Load(env)
-	if err := env.Err(); err != nil {
+	l.file = file
+	if err != nil {
 		reloaded(false)
 		log.ErrorContext(ctx, "configuration refused, the old one stays", slog.Any("error", err))
 		return
 	}
-	lower := next.LogLevel < cfg.LogLevel
-	cfg.Reloadable = next.Reloadable
-	l.Store(&cfg)
-	if lower {
-		reloaded(true)
-	} else {
-		defer reloaded(true) // a higher level would hide the lines below
-	}
 
+	cfg := *l.Load()
 	var changed []slog.Attr
 	var restart []string
-	for _, name := range slices.Sorted(maps.Keys(env.settings)) {
-		key, s := strings.ToUpper(name), env.settings[name]
+	for field, value := range reflect.ValueOf(&cfg).Elem().Fields() {
+		key, wanted := field.Tag.Get("env"), reflect.ValueOf(next).FieldByIndex(field.Index)
 		switch {
-		case s.text == l.env.settings[name].text:
-		case slices.Contains(reloadable, name):
-			changed = append(changed, slog.String(key, s.text))
-			l.env.settings[name] = s
+		case reflect.DeepEqual(value.Interface(), wanted.Interface()):
+		case field.Tag.Get("reload") == "true":
+			changed = append(changed, slog.String(key, fmt.Sprint(wanted)))
+			value.Set(wanted)
 		default:
 			restart = append(restart, key)
 		}
 	}
+	l.Store(&cfg)
+	reloaded(true)
 	log.InfoContext(ctx, "configuration reloaded", slog.GroupAttrs("changed", changed...))
 	if len(restart) > 0 {
 		log.WarnContext(ctx, "restart required", slog.Any("settings", restart))
