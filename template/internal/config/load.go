@@ -100,9 +100,11 @@ func (l *loader) readFile(base string, content []byte) {
 		switch {
 		case !known || name != strings.ToLower(key):
 			l.mistake("%s: unknown setting", where)
+		case node == nil: // counts as unset
 		case s.secret():
-			l.mistake("%s: a secret, set %s or %s_FILE in the environment instead", where, key, key)
-		case node != nil: // else it counts as unset
+			s.where = where
+			l.refuse(s, "a secret, set %s or %s_FILE in the environment instead", key, key)
+		default:
 			s.where = where
 			l.readNode(s, node)
 		}

@@ -76,7 +76,7 @@ func TestAFailureIsToldOnceAndAFolderMayComeBack(t *testing.T) {
 	f := follow(t, path, 20*time.Millisecond)
 	must(t, os.Rename(folder, folder+".old"))
 	f.until(t, "refused")
-	time.Sleep(5 * f.reread)
+	time.Sleep(4 * settle)
 	for len(f.lines) > 0 {
 		if line := <-f.lines; strings.Contains(line, "refused") {
 			t.Errorf("told again: %s", line)
