@@ -87,7 +87,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"REQUEST_TIMEOUT=30s":         `REQUEST_TIMEOUT: "30s" must be max=29s`,
 		"DRAIN_DELAY=10":              `environment: 'DRAIN_DELAY' time: missing unit in duration`,
 		"GRACE_PERIOD=2s":             `DRAIN_DELAY + SHUTDOWN_TIMEOUT + FLUSH_TIMEOUT: `,
-		"CONFIG_FILE=none.yaml":       `CONFIG_FILE: open none.yaml: `,
+		"CONFIG_FILE=none.yaml":       `CONFIG_FILE (environment): open none.yaml: `,
 	} {
 		key, text, _ := strings.Cut(variable, "=")
 		_, err := Load(environment(t, "", map[string]string{key: text}))

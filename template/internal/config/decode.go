@@ -17,12 +17,17 @@ import (
 type text string
 
 func (t *text) UnmarshalYAML(unmarshal func(any) error) error {
-	var list []string
-	if unmarshal(&list) == nil {
-		*t = text(strings.Join(list, ","))
-		return nil
+	var value any
+	if err := unmarshal(&value); err != nil {
+		return err
 	}
-	return unmarshal((*string)(t))
+	if _, ok := value.([]any); !ok {
+		return unmarshal((*string)(t))
+	}
+	var list []string
+	err := unmarshal(&list)
+	*t = text(strings.Join(list, ","))
+	return err
 }
 
 // readFile reads the settings of a YAML file. No path means no file.
@@ -32,7 +37,7 @@ func readFile(path string) (map[string]text, error) {
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("CONFIG_FILE: %w", err)
+		return nil, fmt.Errorf("CONFIG_FILE (environment): %w", err)
 	}
 	var file map[string]text
 	if err := yaml.Unmarshal(bytes.TrimPrefix(content, []byte("\ufeff")), &file); err != nil {

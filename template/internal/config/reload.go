@@ -99,8 +99,13 @@ func (l *Live) reload(ctx context.Context, log *slog.Logger, reloaded func(ok bo
 			restart = append(restart, after.Key)
 		}
 	}
+	quieter := next.LogLevel > l.Load().LogLevel
 	l.Store(&cfg)
-	reloaded(true)
+	if quieter {
+		defer reloaded(true) // or the lines below would be hidden
+	} else {
+		reloaded(true)
+	}
 	log.InfoContext(ctx, "configuration reloaded", slog.GroupAttrs("changed", changed...))
 	if len(restart) > 0 {
 		log.WarnContext(ctx, "restart required", slog.Any("settings", restart))
