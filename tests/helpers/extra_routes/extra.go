@@ -31,7 +31,10 @@ func registerExtra(router gin.IRouter) {
 	})
 	extra.GET("/superfluous", func(c *gin.Context) {
 		// net/http complains of the second in its ErrorLog.
-		raw := c.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
+		raw := http.ResponseWriter(c.Writer)
+		for wrapped, ok := raw.(interface{ Unwrap() http.ResponseWriter }); ok; wrapped, ok = raw.(interface{ Unwrap() http.ResponseWriter }) {
+			raw = wrapped.Unwrap()
+		}
 		raw.WriteHeader(http.StatusOK)
 		raw.WriteHeader(http.StatusOK)
 	})
