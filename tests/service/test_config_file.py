@@ -146,7 +146,7 @@ def test_a_list_may_be_written_in_several_ways(binary: Path, tmp_path: Path, tex
             "log_level: loud\nmode: x\n",
             {"TRUSTED_PROXIES": "10.0.0.0/33", "LOG_FORMAT": "xml", "DRAIN_DELAY": "5"},
             [
-                "file: 'LOG_LEVEL' slog: level string \\"loud\\"",
+                '''file: 'LOG_LEVEL' slog: level string \\"loud\\"''',
                 "has invalid keys: mode",
                 'TRUSTED_PROXIES[0]: \\"10.0.0.0/33\\" must be ip|cidr',
                 'LOG_FORMAT: \\"xml\\" must be oneof=json text',
