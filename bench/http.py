@@ -27,13 +27,7 @@ HEADER = [
 def measured(binaries: Binaries, rounds: int, seconds: int) -> list[list[str]]:
     """The rows of the table."""
     running = [Logged(kind, binaries) for kind in (SERVICE, *KINDS)]
-    try:
-        service, new, default, middlewares = loading.in_turn(running, rounds, seconds)
-        lines = [each.finish() for each in running]
-    finally:
-        for each in running:
-            each.kill()
-    print(f"{lines[0]} requests, as many lines in the service's access log")
+    service, new, default, middlewares = loading.in_turn(running, rounds, seconds)
     return [
         [*figures("the default service", service), *[""] * 6],
         row("bare `gin.New()`, which logs nothing", service, new),
@@ -60,7 +54,9 @@ def row(
 ) -> list[str]:
     """One row: another server, and the service's ratios to it, beside their goals."""
     ratio = Ratio.of(service, other)
-    rate = ["", ""] if least is None else [f"≥ {least}", table.verdict(ratio.rate, least, least=True)]
+    rate = (
+        ["", ""] if least is None else [f"≥ {least}", table.verdict(ratio.rate, least, least=True)]
+    )
     slower = ["", ""] if p99 is None else [f"≤ {p99}", table.verdict(ratio.p99, p99)]
     return [*figures(name, other), str(ratio), *rate, f"{ratio.p99:.2f}", *slower]
 

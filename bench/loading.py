@@ -54,6 +54,7 @@ class Logged:
         self.kind = kind
         self.create = create
         self.loads: list[Load] = []
+        self.counted: int | None = None
         self.reader = subprocess.Popen(
             ["grep", "--count", "--fixed-strings", LINE],
             stdin=subprocess.PIPE,
@@ -90,15 +91,17 @@ class Logged:
         stat = Path(f"/proc/{self.server.process.pid}/stat").read_text().rpartition(")")[2]
         return sum(int(ticks) for ticks in stat.split()[11:13]) / os.sysconf("SC_CLK_TCK")
 
-    def finish(self) -> int:
-        """Stop the server, and require one log line for each request; return the lines.
+    def stop(self) -> None:
+        """Ask the server to end, when it has counted all its requests."""
+        self.counted = requests_total(self.server) if self.kind in (SERVICE, MIDDLEWARES) else None
+        self.server.process.send_signal(signal.SIGTERM)
+
+    def require_log(self) -> None:
+        """Wait for the end, and exit unless the reader has seen one line for each request.
 
         wrk drops up to one request on each connection when its time is up: these are
         answered and logged, but not in its figure. A counter of the server's own is exact.
         """
-        time.sleep(1)
-        counted = requests_total(self.server) if self.kind in (SERVICE, MIDDLEWARES) else None
-        self.server.process.send_signal(signal.SIGTERM)
         assert self.reader.stdout
         lines = int(self.reader.stdout.read())
         self.reader.wait()
@@ -108,12 +111,12 @@ class Logged:
         most = answered + CONNECTIONS * len(self.loads) + (self.kind != SERVICE)
         if self.kind == NEW:
             assert lines == 0
-        elif not answered <= lines <= most or counted not in (None, lines):
+        elif not answered <= lines <= most or self.counted not in (None, lines):
             sys.exit(
                 f"bench: {self.kind}: {lines} log lines for {answered} to {most} requests"
-                f" ({counted} counted): figures without the access log do not count"
+                f" ({self.counted} counted): figures without the access log do not count"
             )
-        return lines
+        print(f"{self.kind}: {answered} requests, {lines} lines in the access log")
 
     def kill(self) -> None:
         """End both, whatever they do."""
@@ -130,10 +133,22 @@ def requests_total(server: Server) -> int:
 
 
 def in_turn(running: Sequence[Logged], rounds: int, seconds: int) -> list[list[Load]]:
-    """What each found in every round, in each of which all are loaded, after one to warm up."""
-    for turn in range(rounds + 1):
-        loads = [str(each.load(seconds)) for each in running]
-        print(f"round {turn}" if turn else "warm-up", *loads, sep="  ", flush=True)
+    """What each found in every round, in each of which all are loaded, after one to warm up.
+
+    All have ended then.
+    """
+    try:
+        for turn in range(rounds + 1):
+            loads = [str(each.load(seconds)) for each in running]
+            print(f"round {turn}" if turn else "warm-up", *loads, sep="  ", flush=True)
+        time.sleep(1)  # What wrk has dropped is answered.
+        for each in running:
+            each.stop()
+        for each in running:
+            each.require_log()
+    finally:
+        for each in running:
+            each.kill()
     return [each.loads[1:] for each in running]
 
 
