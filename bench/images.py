@@ -61,7 +61,7 @@ class Bench:
 
     def size(self, name: str, goal: float | None, **answers: Any) -> list[str]:
         """One row: the image, and the binary's share of it."""
-        source = render(self.folder / re.sub(r"\W+", "-", name.lower()), **answers)
+        source = render(self.folder / re.sub(r"\W+", "-", name.lower()).strip("-"), **answers)
         self.build(source)
         image = self.engine.inspect(tag(source))["Size"] / MB
         reference = base_of(source, "BASE_IMAGE")
