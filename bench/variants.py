@@ -86,7 +86,9 @@ def apply(edit: Edit, tree: Path) -> None:
     path = tree / edit.path
     text = path.read_text() if path.is_file() else ""
     if (count := text.count(edit.old)) != 1:
-        sys.exit(f"bench: {edit.path} has {count} times, not once:\n{edit.old}")
+        sys.exit(
+            f"bench: {edit.path} has {count} times, not once (bench/variants.py edits it):\n{edit.old}"
+        )
     path.write_text(text.replace(edit.old, edit.new))
 
 
@@ -117,7 +119,12 @@ CHOICES = (
             ),
             Variant(
                 "zerolog behind slog",
-                [Edit(LOGGING, "slog.NewJSONHandler(w, options)", "newZerolog(w)")],
+                [
+                    Edit(
+                        LOGGING, "handler{lines.WithAttrs(attrs)}", "handler{newZerolog(w, attrs)}"
+                    ),
+                    Edit(LOGGING, "lines := slog.NewJSONHandler", "_ = slog.NewJSONHandler"),
+                ],
                 added=("zerolog", "internal/logging"),
                 modules=["github.com/rs/zerolog@v1.35.1"],
             ),

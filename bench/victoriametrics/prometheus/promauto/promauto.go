@@ -18,6 +18,14 @@ func (f Factory) NewCounterVec(o prometheus.CounterOpts, labels []string) *prome
 	return prometheus.NewCounterVec(f.set, o, labels)
 }
 
+func (f Factory) NewCounterFunc(o prometheus.CounterOpts, read func() float64) prometheus.Gauge {
+	return f.set.GetOrCreateGauge(o.Name, read)
+}
+
+func (f Factory) NewGaugeFunc(o prometheus.GaugeOpts, read func() float64) prometheus.Gauge {
+	return f.set.GetOrCreateGauge(o.Name, read)
+}
+
 func (f Factory) NewGauge(o prometheus.GaugeOpts) prometheus.Gauge {
 	return prometheus.NewGauge(f.set, o)
 }
