@@ -86,9 +86,7 @@ def apply(edit: Edit, tree: Path) -> None:
     path = tree / edit.path
     text = path.read_text() if path.is_file() else ""
     if (count := text.count(edit.old)) != 1:
-        sys.exit(
-            f"bench: {edit.path} has {count} times, not once (bench/variants.py edits it):\n{edit.old}"
-        )
+        sys.exit(f"bench/variants.py: {edit.path} has {count} times, not once:\n{edit.old}")
     path.write_text(text.replace(edit.old, edit.new))
 
 

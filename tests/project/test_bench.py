@@ -7,8 +7,9 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -121,49 +122,57 @@ FEATURES = {
 LINE = re.compile(r'^\{.*"/v1/greetings.*\}$', re.MULTILINE)
 
 
+#: Requests by what they show; a body makes it a POST.
+ASKED: dict[str, tuple[str, str, dict[str, str]]] = {
+    "greeted": ("/v1/greetings/Ada", "", {}),
+    "known": ("/v1/greetings/Ada", "", {"X-Request-Id": "order-7"}),
+    "created": ("/v1/greetings", '{"name":"Ada"}', {}),
+    "long name": ("/v1/greetings", json.dumps({"name": "a" * 65}), {}),
+    "long body": ("/v1/greetings", json.dumps({"name": " " * (1 << 20)}), {}),
+}
+
+
 def features(kind: str, binaries: servers.Binaries, log: Path) -> set[str]:
     """What of `FEATURES` a server has, seen from outside."""
+    metrics = ""
     with log.open("wb") as stdout:
         server = servers.start(kind, binaries, stdout.fileno())
     try:
         servers.await_ready(server)
         ready = len(LINE.findall(log.read_text()))
-        asked = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-
-        def ask(method: str, path: str, body: str = "", **headers: str) -> tuple[Any, str]:
-            headers |= {"Content-Type": "application/json"} if body else {}
-            asked.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
-            answer = asked.getresponse()
-            return answer, answer.read().decode()
-
-        greeted, message = ask("GET", "/v1/greetings/Ada")
-        known, _ = ask("GET", "/v1/greetings/Ada", X_Request_Id="order-7")
-        created, same = ask("POST", "/v1/greetings", '{"name":"Ada"}')
-        name, _ = ask("POST", "/v1/greetings", json.dumps({"name": "a" * 65}))
-        body, _ = ask("POST", "/v1/greetings", json.dumps({"name": " " * (1 << 20)}))
-        metrics = b""
+        answers = {what: ask(server.port, *request) for what, request in ASKED.items()}
         if kind in (servers.SERVICE, servers.MIDDLEWARES):
-            counter = http.client.HTTPConnection("127.0.0.1", server.admin, timeout=10)
-            counter.request("GET", "/metrics")
-            metrics = counter.getresponse().read()
+            metrics = ask(server.admin, "/metrics")[1]
     finally:
         server.process.send_signal(signal.SIGTERM)
         server.process.wait()
-    wanted = '{"message":"Hello, Ada!"}'
-    lines = LINE.findall(log.read_text())[ready:]
+    statuses = {what: (answer.status, text) for what, (answer, text) in answers.items()}
+    greeted, known = (answers[what][0].headers for what in ("greeted", "known"))
+    lines = [json.loads(line) for line in LINE.findall(log.read_text())[ready:]]
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     seen = {
-        "greets": (greeted.status, message) == (200, wanted),
-        "creates": (created.status, same) == (201, wanted),
-        "refuses a long name": name.status == 400,
-        "refuses a long body": body.status in (400, 413),
-        "an id": greeted.headers["X-Request-Id"],
-        "the caller's id": known.headers["X-Request-Id"] == "order-7",
-        "the headers of an API": headers.items() <= {*greeted.headers.items()},
-        "a JSON line for each request": len([json.loads(line) for line in lines]) == 5,
-        "a counter": re.search(rb"_requests_total\{.*/v1/greetings/:name.*\} \d", metrics),
+        "greets": statuses["greeted"] == (200, '{"message":"Hello, Ada!"}'),
+        "creates": statuses["created"] == (201, '{"message":"Hello, Ada!"}'),
+        "refuses a long name": statuses["long name"][0] == 400,
+        "refuses a long body": statuses["long body"][0] in (400, 413),
+        "an id": greeted["X-Request-Id"],
+        "the caller's id": known["X-Request-Id"] == "order-7",
+        "the headers of an API": headers.items() <= {*greeted.items()},
+        "a JSON line for each request": len(lines) == len(ASKED),
+        "a counter": re.search(r"_requests_total\{.*/v1/greetings/:name.*\} \d", metrics),
     }
     return {name for name, found in seen.items() if found}
+
+
+def ask(
+    port: int, path: str, body: str = "", headers: Mapping[str, str] = MappingProxyType({})
+) -> tuple[http.client.HTTPResponse, str]:
+    """What a port of this machine answers; with a body, to a POST of JSON."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    json_type = {"Content-Type": "application/json"} if body else {}
+    connection.request("POST" if body else "GET", path, body, {**headers, **json_type})
+    answer = connection.getresponse()
+    return answer, answer.read().decode()
 
 
 def test_the_middlewares_give_what_the_service_gives(tmp_path: Path) -> None:
