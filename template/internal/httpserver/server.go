@@ -91,11 +91,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// unlimited is where begin keeps the context of a request without its time limit.
-const unlimited = "unlimited"
-
-// shutdownKey is where the context of a connection has the one that ends when its server shuts down.
-type shutdownKey struct{}
+// The context of a request has itself without its time limit, and the one that ends when its server
+// shuts down.
+type (
+	unlimitedKey struct{}
+	shutdownKey  struct{}
+)
 
 // Stream lifts the time limits of a response that is sent bit by bit, such as server-sent events or
 // a long download: each write has WriteTimeout, and all of them together have none. Call it before
@@ -103,8 +104,8 @@ type shutdownKey struct{}
 // client goes and when the server shuts down.
 func Stream(c *gin.Context) {
 	ctx := c.Request.Context()
-	if base, ok := c.Value(unlimited).(context.Context); ok {
-		ctx = base
+	if unlimited, ok := ctx.Value(unlimitedKey{}).(context.Context); ok {
+		ctx = unlimited
 	}
 	if shutdown, ok := ctx.Value(shutdownKey{}).(context.Context); ok {
 		var cancel context.CancelFunc
