@@ -6,9 +6,9 @@ import json
 import re
 
 #: What each line says, and what the line of a request says too.
-LINE = {"timestamp", "level", "service", "version", "traceId", "message"}
+LINE = {"timestamp", "level", "service", "version", "message"}
 REQUEST_LINE = LINE | {
-    *("spanId", "requestId", "method", "route", "status", "durationMs", "clientIp")
+    *("traceId", "spanId", "requestId", "method", "route", "status", "durationMs", "clientIp")
 }
 
 
