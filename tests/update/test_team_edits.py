@@ -131,9 +131,11 @@ def row(service: Service, title: str, then: str) -> tuple[object, ...]:
     edits, found = service.edits, service.conflicts
     anew = sorted({one.path for edit in edits for one in edit.again} & found.keys())
     mended = sorted({one.path for edit in edits for one in edit.mended})
+    needless = sorted({path for edit in edits for path in edit.needless} & found.keys())
     resolution = [
-        *(["the edit again"] if found else []),
+        *(["the edit again"] if found.keys() - needless else []),
         *([f"in other words in {', '.join(f'`{path}`' for path in anew)}"] if anew else []),
+        *([f"needless in {', '.join(f'`{path}`' for path in needless)}"] if needless else []),
         *([f"mended: {', '.join(f'`{path}`' for path in mended)}"] if mended else []),
     ]
     return (

@@ -65,8 +65,8 @@ AROUND = (
         [
             Change(
                 "Makefile",
-                "lint vuln manifests image push\n",
-                "lint vuln manifests image push seed\n",
+                "manifests image push\n",
+                "manifests image push seed\n",
             ),
             Change(
                 "Makefile",

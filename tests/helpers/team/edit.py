@@ -29,8 +29,9 @@ class Edit:
     """An edit of a team: `changes`, files that it adds, and files that it has `removed`.
 
     Where the update leaves a conflict, the team takes the template's side and does its change
-    again: in the words of `again` where the template has new ones, else as before. `mended` is what
-    else it does then; CHANGELOG.md says so, in the words of `told`.
+    again: in the words of `again` where the template has new ones, else as before, and not at all in
+    a file that is `needless` then. `mended` is what else it does; CHANGELOG.md says so, in the words
+    of `told`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Edit:
     changes: Sequence[Change] = ()
     removed: Sequence[str] = ()
     again: Sequence[Change] = ()
+    needless: Sequence[str] = ()
     mended: Sequence[Change] = ()
     told: Sequence[str] = ()
 
@@ -50,6 +52,8 @@ class Edit:
 
     def changes_of(self, path: str, *, conflict: bool) -> list[Change]:
         """What the team does to the file at `path`, or does again after a conflict there."""
+        if conflict and path in self.needless:
+            return []
         again = [change for change in self.again if change.path == path]
         before = [change for change in self.changes if change.path == path]
         return again if conflict and again else before
