@@ -101,14 +101,15 @@ def lost(project: Path, edits: Sequence[Edit], resolved: Iterable[str]) -> list[
         for path in paths:
             changes = edit.changes_of(path, conflict=path in resolved)
             texts[path] = "\n".join(one.new.replace(one.old, "") for one in changes)
-        mended = "".join(one.old for one in edit.mended)
         for path, text in texts.items():
             file = project / path
             now = file.read_text() if file.is_file() else ""
+            mended = [one.old.strip() for one in edit.mended if one.path == path]
             found += [
                 f"{edit.name}: {path} lacks {line!r}"
                 for line in text.splitlines()
-                if line.strip() and line not in now and line not in mended
+                if line.strip() and line not in now
+                if not any(old in line or line.strip() in old for old in mended)
             ]
         found += [f"{edit.name}: {n} is back" for n in edit.removed if (project / n).exists()]
     return found + [
