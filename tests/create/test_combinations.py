@@ -69,7 +69,6 @@ ONLY: dict[str, Callable[[dict[str, Any]], bool]] = {
     "internal/tracing/": lambda answers: answers["tracing"],
     "internal/httpserver/trace_otel": lambda answers: answers["tracing"],
     "internal/httpserver/trace.go": lambda answers: not answers["tracing"],
-    "internal/config/secret": lambda answers: bool(answers["datastores"]),
     "scripts/rollout.sh": on_kubernetes,
     "deploy/kubernetes/components/route/": lambda answers: bool(answers.get("host_name")),
     "deploy/kubernetes/components/canary/": lambda answers: answers.get("rollout") == "canary",

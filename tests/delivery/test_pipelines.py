@@ -98,7 +98,6 @@ STAGES = {
     "manifests": "/kube-score@v",
     "image": "docker build ",
     "platforms": "--platform linux/amd64,linux/arm64",
-    "cache": "--cache-to type=registry",
     "sbom": "--sbom=true",
     "provenance": "--provenance=mode=max",
     "scan": "--only-fixed --fail-on high",

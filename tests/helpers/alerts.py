@@ -59,14 +59,15 @@ def with_labels(series: str, labels: str) -> str:
 
 def expectation(case: Case, common: str) -> dict[str, Any]:
     """The case as promtool reads it, where all series have the labels `common`."""
-    # A dependency is what its label says, which the case puts to its alert.
-    named = re.search(r'name="\w+"', case.labels)
-    own = ", ".join([common, named[0] if named else 'name="redis"']) if case.alert == "DependencyDown" else common  # fmt: skip
+    # A dependency or a pool is what its label says, which the case puts to its alert.
+    if label := {"DependencyDown": "name", "PoolExhausted": "pool"}.get(case.alert):
+        named = re.search(rf'{label}="\w+"', case.labels)
+        common += f", {named[0]}" if named else f', {label}="redis"'
     firing = f'ALERTS{{alertname="{case.alert}", alertstate="firing", {case.labels}}}'
     return {
         "interval": f"{case.step}m",
         "input_series": [
-            {"series": with_labels(series, own), "values": values}
+            {"series": with_labels(series, common), "values": values}
             for series, values in case.series.items()
         ],
         "promql_expr_test": [

@@ -44,7 +44,7 @@ class Repository:
         self.path = path
         source = rendered(ci)
         (folder / "scripts").mkdir(parents=True)
-        for name in ("Makefile", ".gitignore", "scripts/tags.sh"):
+        for name in ("Makefile", "Dockerfile", ".gitignore", "scripts/tags.sh"):
             shutil.copy(source / name, folder / name)
         git(folder, "init", "--quiet")
         git(folder, "add", "--all")

@@ -42,7 +42,9 @@ def build_flags(source: Path) -> list[str]:
     dockerfile = (source / "Dockerfile").read_text().replace("\\\n", " ")
     found = re.search(r" go build (.*) -o /app (.*) \./cmd/\S+$", dockerfile, re.MULTILINE)
     assert found, "no `go build` in the Dockerfile"
-    return shlex.split(f"{found[1]} {found[2]}")
+    tags = re.search(r"^ENV GOFLAGS=-tags=(\S+)$", dockerfile, re.MULTILINE)
+    assert tags, "no build tags in the Dockerfile"
+    return shlex.split(f"-tags {tags[1]} {found[1]} {found[2]}")
 
 
 def oversize(files: Mapping[str, str]) -> list[str]:

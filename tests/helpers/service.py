@@ -77,6 +77,12 @@ def add_extra_routes(tree: RenderedTree) -> RenderedTree:
     return tree
 
 
+def add_config_tests(tree: RenderedTree) -> None:
+    """Add the tests of config_tests/ to the settings: they are too many for an owner to keep."""
+    tests = ROOT / "tests" / "helpers" / "config_tests"
+    shutil.copytree(tests, tree.file("internal/config"), dirs_exist_ok=True)
+
+
 def go(tree: RenderedTree, *arguments: str, ok: bool = True) -> str | None:
     """What a go command printed; None where it failed although that was `ok=False`."""
     done = run(["nice", "go", *arguments], tree.path, {"GOTOOLCHAIN": "local"}, ok=ok)
@@ -248,6 +254,7 @@ def running(binary: Path, **environment: str) -> Iterator[Service]:
         "HTTP_ADDR": f"127.0.0.1:{http_port}",
         "ADMIN_ADDR": f"127.0.0.1:{admin_port}",
         "DRAIN_DELAY": "2s",
+        "GRACE_PERIOD": "60s",
         **environment,
     }
     process = subprocess.Popen(

@@ -29,7 +29,7 @@ STORE = ("StatefulSet", "Service", "NetworkPolicy", "Secret")
 # --- What the code reads
 
 
-#: Read from the environment, and not by `get`.
+#: Read from the environment, and no field of Config.
 ELSEWHERE = {
     "CONFIG_FILE": "where the file is",
     "GOGC": "of the Go runtime",
@@ -40,9 +40,10 @@ ELSEWHERE = {
 def test_every_setting_can_be_set_and_every_one_that_is_set_is_read(whole: Path) -> None:
     config = (whole / "internal/config/config.go").read_text()
     code = "".join(p.read_text() for p in whole.rglob("*.go") if not p.name.endswith("_test.go"))
-    settings = set(re.findall(r'\bget\(env, "([A-Z_]+)"', config))
-    secrets = set(re.findall(r'config\.Secret\(env, "([A-Z_]+)"', code))
-    others = set(re.findall(r"[gG]etenv\(([^)]*)\)", code)) - {"key", "fileKey"}
+    fields = re.findall(r'^\t\w+ +(\S+) +`env:"([A-Z_]+)"', config, re.MULTILINE)
+    settings = {name for kind, name in fields if kind != "Secret"}
+    secrets = {name for kind, name in fields if kind == "Secret"}
+    others = set(re.findall(r"[gG]etenv\(([^)]*)\)", code)) - {"key", 'key + "_FILE"'}
     assert {name.strip('"') for name in others} == set(ELSEWHERE)
     assert {"HTTP_ADDR", "LOG_LEVEL", "GRACE_PERIOD"} <= settings
     assert secrets == {"DATABASE_URL", "REDIS_URL"}
@@ -68,7 +69,7 @@ def test_every_setting_can_be_set_and_every_one_that_is_set_is_read(whole: Path)
 def test_a_listener_is_behind_every_port(whole: Path, custom: dict[str, Path]) -> None:
     for project, name in [(whole, "myservice"), (custom["github"], "on")]:
         config = (project / "internal/config/config.go").read_text()
-        addresses = dict(re.findall(r'get\(env, "(HTTP|ADMIN)_ADDR", ":(\d+)"', config))
+        addresses = dict(re.findall(r'"(HTTP|ADMIN)_ADDR" default:":(\d+)"', config))
         here = built(project, "dev")
         ports = {
             "http": int(addresses["HTTP"]),
@@ -223,15 +224,18 @@ def test_drain_and_memory_agree_everywhere(whole: Path) -> None:
     [container] = pod["containers"]
     keys = ("DRAIN_DELAY", "SHUTDOWN_TIMEOUT", "FLUSH_TIMEOUT", "GRACE_PERIOD")
     code = (whole / "internal/config/config.go").read_text()
-    defaults = [re.findall(rf'"{key}", "(\d+s)"', code) for key in keys]
+    defaults = {key: re.findall(rf'"{key}" default:"(\d+s)"', code)[0] for key in keys}
 
+    configured = here["ConfigMap myservice"]["data"], compose["environment"]
     for settings, grace in [
-        (here["ConfigMap myservice"]["data"], pod["terminationGracePeriodSeconds"]),
-        (compose["environment"], seconds(compose["stop_grace_period"])),
+        (configured[0], pod["terminationGracePeriodSeconds"]),
+        (configured[1], seconds(compose["stop_grace_period"])),
+        # What `docker stop` gives where no one says otherwise.
+        (defaults, 10),
     ]:
         drain, shutdown, flush, all_of_it = (seconds(settings[key]) for key in keys)
         assert drain + shutdown + flush < all_of_it == grace
-        assert [[settings[key]] for key in keys] == defaults
+    assert [configured[0][key] for key in keys] == [configured[1][key] for key in keys]
 
     # The service derives its own limit from the container's.
     assert "GOMEMLIMIT" not in str(pod) + str(here["ConfigMap myservice"]) + str(compose)

@@ -191,6 +191,8 @@ CASES = [
     Case("Redis can wait", "DependencyDown", of_each("dependency_up", "0x9", "0x9"), {1: 0, 4: 1}, 'name="redis", severity="warning"'),
     Case("one pod reaches it", "DependencyDown", of_each("dependency_up", "0x9", "1x9"), {4: 0, 8: 0}),
     Case("it was away for a minute", "DependencyDown", of_each("dependency_up", "1 0 1x9", "1 0 1x9"), {2: 0, 4: 0}),
+    Case("requests wait in vain", "PoolExhausted", of_each("db_client_connections_timeouts_total", "0+3x9", "0x9"), {1: 0, 5: 1}, 'pool="postgres", severity="warning"'),
+    Case("none does", "PoolExhausted", of_each("db_client_connections_timeouts_total", "7x9", "7x9"), {5: 0, 8: 0}),
     Case("one pod refuses the file", "ConfigRefused", of_each("config_last_reload_successful", "1x3 0x20", "1x24"), {5: 0, 10: 1}),
     Case("a better one followed", "ConfigRefused", of_each("config_last_reload_successful", "1x3 0x2 1x20", "1x24"), {5: 0, 10: 0}),
     Case("never reloaded", "ConfigRefused", {}, {10: 0}),

@@ -48,6 +48,7 @@ def test_configuration_follows_its_file(binary: Path, mounted: Volume | Director
             ("log_levle: info\n", "log_levle"),
             ("log_level: loud\n", "loud"),
             ("max_body_bytes: many\n", "many"),
+            ("log_level: [debug]\n", "log_level (config.yaml:1)"),
             ("log_level: [\n", ""),
         ]:
             with reloading(service, "failure"):
@@ -114,6 +115,23 @@ def test_the_environment_wins(binary: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "trusted_proxies: 127.0.0.0/8, ::1\n",
+        "trusted_proxies: [10.0.0.1, 127.0.0.0/8]\n",
+        "\ufefftrusted_proxies:  # as Windows writes it\r\n  - 127.0.0.0/8\r\n  - ::1\r\n",
+    ],
+)
+def test_a_list_may_be_written_in_several_ways(binary: Path, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_bytes(text.encode())
+    with running(binary, CONFIG_FILE=str(file)) as service:
+        service.wait(service.admin_port, "/ready", 200)
+        service.greet(X_Request_ID="proxied", X_Forwarded_For="203.0.113.9")
+        assert service.logged(requestId="proxied")["clientIp"] == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
     ("text", "variables", "named"),
     [
         ("log_levle: info\n", {}, ["log_levle", "config.yaml"]),
@@ -124,6 +142,17 @@ def test_the_environment_wins(binary: Path, tmp_path: Path) -> None:
         ("log_level: info\n", {"CONFIG_FILE": "/nowhere/config.yaml"}, ["/nowhere/config.yaml"]),
         ("log_level: info\n", {"MAX_BODY_BYTES": "1MB"}, ["MAX_BODY_BYTES"]),
         ("log_level: info\n", {"DRAIN_DELAY": "50s"}, ["GRACE_PERIOD"]),
+        (
+            "log_level: loud\nmode: x\n",
+            {"TRUSTED_PROXIES": "10.0.0.0/33", "LOG_FORMAT": "xml", "DRAIN_DELAY": "5"},
+            [
+                'log_level (config.yaml:1): \\"loud\\" is no log level',
+                "mode (config.yaml:2): unknown setting",
+                'TRUSTED_PROXIES (environment): \\"10.0.0.0/33\\" is no IP address',
+                'LOG_FORMAT (environment): \\"xml\\" must be one of json text',
+                'DRAIN_DELAY (environment): \\"5\\" is no duration',
+            ],
+        ),
         ("log_level: info\n", {"REQUEST_TIMEOUT": "31s"}, ["REQUEST_TIMEOUT"]),
     ],
 )

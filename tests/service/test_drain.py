@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers.log_lines import faulty_lines
-from helpers.service import Service, eventually, running
+from helpers.service import Answer, Service, eventually, running
 
 
 @dataclass
@@ -98,3 +98,48 @@ def test_no_request_is_lost_in_a_drain(binary: Path) -> None:
 def test_a_sudden_shutdown_is_noticed(binary: Path) -> None:
     seen, _, _ = drain_under_load(binary, "0s")
     assert seen.lost
+
+
+#: What `running` sets, as it is where no one sets it: a plain `docker run`.
+PLAIN = {"DRAIN_DELAY": "", "GRACE_PERIOD": ""}
+
+
+def stopped_in_flight(service: Service) -> tuple[list[Answer | str], float]:
+    """What requests in flight at SIGTERM got, and the seconds until the service had ended."""
+    answers: list[Answer | str] = []
+
+    def ask(milliseconds: int) -> None:
+        try:
+            answers.append(service.ask(f"/extra/sleep/{milliseconds}"))
+        except (OSError, http.client.HTTPException) as error:
+            answers.append(repr(error))
+
+    with ThreadPoolExecutor(32) as pool:
+        for number in range(32):
+            pool.submit(ask, 2000 + 100 * number)
+        eventually("32 in flight", lambda: service.metric("http_requests_in_flight") == 32)
+        start = time.monotonic()
+        service.stop(30)
+        seconds = time.monotonic() - start
+    return answers, seconds
+
+
+def test_a_plain_docker_stop_loses_no_request_in_flight(binary: Path) -> None:
+    with running(binary, **PLAIN) as service:
+        service.wait(service.admin_port, "/ready", 200)
+        answers, seconds = stopped_in_flight(service)
+    assert [one for one in answers if isinstance(one, str) or one.status != 200] == []
+    assert len(answers) == 32
+    assert service.process.returncode == 0
+    # After ten, SIGKILL would come.
+    assert 3 < seconds < 10
+    assert faulty_lines(service.lines) == []
+
+
+def test_a_request_too_long_for_a_plain_docker_stop_is_noticed(binary: Path) -> None:
+    with running(binary, **PLAIN, SHUTDOWN_TIMEOUT="1s") as service:
+        service.wait(service.admin_port, "/ready", 200)
+        answers, seconds = stopped_in_flight(service)
+    assert any(isinstance(one, str) for one in answers)
+    assert service.process.returncode == 1
+    assert seconds < 10

@@ -1,4 +1,4 @@
-"""The service's own fuzz tests find nothing, and find a fault that is planted."""
+"""Fuzz tests of what the service parses find nothing, and find a fault that is planted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from helpers.machine import run
 from helpers.service import (
     RenderedTree,
+    add_config_tests,
     substitute_once,
 )
 
@@ -57,8 +58,9 @@ def parser(tree: RenderedTree, folder: Path) -> RenderedTree:
     return alone
 
 
-def test_fuzzing_the_configuration_finds_nothing(tree: RenderedTree) -> None:
-    assert fuzz(tree, "./internal/config", "FuzzConfigFile", seconds=10) == ""
+def test_fuzzing_the_configuration_finds_nothing(mutable: RenderedTree) -> None:
+    add_config_tests(mutable)
+    assert fuzz(mutable, "./internal/config", "FuzzConfigFile", seconds=10) == ""
 
 
 def test_fuzzing_the_traceparent_finds_nothing(tree: RenderedTree, tmp_path: Path) -> None:
@@ -66,9 +68,10 @@ def test_fuzzing_the_traceparent_finds_nothing(tree: RenderedTree, tmp_path: Pat
 
 
 def test_fuzzing_the_configuration_finds_a_fault(mutable: RenderedTree) -> None:
-    planted = r'\g<0>\n\t\t\tif len(name) == 3 {\n\t\t\t\tpanic("planted")\n\t\t\t}'
+    add_config_tests(mutable)
+    planted = r'\g<0>\n\t\tif len(name) == 3 {\n\t\t\tpanic("planted")\n\t\t}'
     substitute_once(
-        mutable.file("internal/config/config.go"), r"^\t+name, from := node\.Key\..*$", planted
+        mutable.file("internal/config/load.go"), r"^\t\tkey := strings\.ToUpper\(name\)$", planted
     )
     found = fuzz(mutable, "./internal/config", "FuzzConfigFile", seconds=60)
     assert "Failing input written" in found

@@ -155,7 +155,7 @@ def test_default_render_is_small(tree_of: Callable[[str], RenderedTree]) -> None
 
 
 def test_conditions_stay_out_of_the_packages() -> None:
-    assert conditions(ROOT / "template") == {"main.go.jinja"}
+    assert conditions(ROOT / "template") == {"main.go.jinja", "config.go.jinja"}
 
 
 def test_packages_do_not_import_each_other(tree_of: Callable[[str], RenderedTree]) -> None:

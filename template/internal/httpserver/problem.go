@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-playground/validator/v10"
@@ -25,20 +25,19 @@ type problem struct {
 	Errors map[string]string `json:"errors,omitempty"` // by field
 }
 
-// problems answers every error. A handler fails by c.Error, after c.Status
-// where it is not an internal error; what it could not bind gets the type
-// gin.ErrorTypeBind. The client reads those, and errors of type
-// gin.ErrorTypePublic; the others are logged.
+// problems answers every error that has no body yet. The client reads errors of the types
+// gin.ErrorTypeBind and gin.ErrorTypePublic; the others are logged.
 func problems(log *slog.Logger) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx := c.Request.Context()
+		c.Writer = &patientWriter{c.Writer}
 		c.Next()
 		if len(c.Errors) == 0 && c.Writer.Status() < http.StatusBadRequest {
 			return
 		}
 		answer := problem{Status: c.Writer.Status()}
 		for _, err := range c.Errors {
-			answer.add(err)
+			answer.add(err, c)
 		}
 		switch {
 		case answer.Status >= http.StatusBadRequest:
@@ -63,31 +62,57 @@ func problems(log *slog.Logger) gin.HandlerFunc {
 	}
 }
 
+// patientWriter leaves an error that has no body, as gin's Abort methods write it, to problems.
+type patientWriter struct{ gin.ResponseWriter }
+
+func (w *patientWriter) WriteHeaderNow() {
+	if w.Status() < http.StatusBadRequest {
+		w.ResponseWriter.WriteHeaderNow()
+	}
+}
+
+func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // add says what err means to the client.
-func (p *problem) add(err *gin.Error) {
-	var (
-		bind      = err.IsType(gin.ErrorTypeBind)
-		tooLarge  *http.MaxBytesError
-		invalid   validator.ValidationErrors
-		wrongType *json.UnmarshalTypeError
-	)
+func (p *problem) add(err *gin.Error, c *gin.Context) {
+	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		p.Status = http.StatusRequestEntityTooLarge
-	case bind && errors.As(err, &invalid):
-		p.Status, p.Errors = http.StatusBadRequest, map[string]string{}
-		for _, field := range invalid {
-			p.Errors[field.Namespace()] = strings.TrimSpace("must be " + field.Tag() + " " + field.Param())
-		}
-	case bind && errors.As(err, &wrongType):
-		p.Status, p.Detail = http.StatusBadRequest, fmt.Sprintf("%q must not be a JSON %s", wrongType.Field, wrongType.Value)
-	case bind && errors.Is(err, os.ErrDeadlineExceeded):
+	case err.IsType(gin.ErrorTypeBind) && errors.Is(err, os.ErrDeadlineExceeded):
 		p.Status = http.StatusRequestTimeout
-	case bind:
-		p.Status, p.Detail = http.StatusBadRequest, "the body is not the JSON that is expected"
+	case err.IsType(gin.ErrorTypeBind):
+		p.Status = http.StatusBadRequest
+		p.refuse(err, c)
 	case err.IsType(gin.ErrorTypePublic):
 		p.Detail = err.Error()
 	case p.Status < http.StatusBadRequest && errors.Is(err, context.DeadlineExceeded):
 		p.Status = http.StatusServiceUnavailable
+	}
+}
+
+// refuse says what is wrong with a request that could not be bound.
+func (p *problem) refuse(err error, c *gin.Context) {
+	var (
+		invalid   validator.ValidationErrors
+		number    *strconv.NumError
+		wrongType *json.UnmarshalTypeError
+	)
+	p.Errors = map[string]string{}
+	switch {
+	case errors.As(err, &invalid):
+		for _, field := range invalid {
+			p.Errors[fieldName(field)] = reason(field)
+		}
+	case errors.As(err, &number):
+		for _, name := range parametersOf(c, number.Num) {
+			p.Errors[name] = numberReason(number)
+		}
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		p.Errors[wrongType.Field] = "must not be a JSON " + wrongType.Value
+	case errors.Is(err, io.EOF):
+		p.Detail = "the body is empty"
+	default:
+		p.Detail = "the body is not the JSON that is expected"
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// WriteTimeout bounds a whole answer.
+// WriteTimeout bounds a whole answer, unless it calls Stream.
 const WriteTimeout = 30 * time.Second
 
 const (
@@ -34,6 +34,7 @@ type Server struct {
 // New returns a server of handler that logs its own troubles to log.
 func New(handler http.Handler, log *slog.Logger) *Server {
 	s := &Server{}
+	shutdown, begin := context.WithCancel(context.Background())
 	s.server = http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if s.draining.Load() {
@@ -47,7 +48,11 @@ func New(handler http.Handler, log *slog.Logger) *Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), shutdownKey{}, shutdown)
+		},
 	}
+	s.server.RegisterOnShutdown(begin)
 	return s
 }
 

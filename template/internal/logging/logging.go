@@ -1,4 +1,4 @@
-// Package logging writes log lines as JSON objects.
+// Package logging sets up log/slog: JSON for log systems, text for a person at a terminal.
 package logging
 
 import (
@@ -8,79 +8,104 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
 )
 
-func init() {
-	zerolog.TimestampFieldName = "timestamp"
-	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
-	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
-	zerolog.LevelDebugValue, zerolog.LevelInfoValue = "DEBUG", "INFO"
-	zerolog.LevelWarnValue, zerolog.LevelErrorValue = "WARN", "ERROR"
-}
-
-// New returns a logger that writes one JSON object per line to w. To each line
-// it adds what ids knows about the line's context.
-func New(w io.Writer, ids func(context.Context) []slog.Attr) zerolog.Logger {
-	addIDs := func(line *zerolog.Event, _ zerolog.Level, _ string) {
-		for _, id := range ids(line.GetCtx()) {
-			line.Str(id.Key, id.Value.String())
-		}
+// New returns a logger to w in a format, "json" or "text". JSON lines carry attrs. The lines of a
+// context carry its trace, and what With added to it.
+func New(w io.Writer, format string, level slog.Leveler, attrs ...slog.Attr) *slog.Logger {
+	if format == "text" {
+		return slog.New(handler{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})})
 	}
-	return zerolog.New(w).With().Timestamp().Logger().Hook(zerolog.HookFunc(addIDs))
+	lines := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: rename})
+	return slog.New(handler{lines.WithAttrs(attrs)})
 }
 
-// SetLevel drops the lines of all loggers that are below level.
-func SetLevel(level slog.Level) {
-	// slog leaves room between its four levels, zerolog does not.
-	zerolog.SetGlobalLevel(zerolog.Level(level/4 + 1)) //nolint:gosec // no overflow
+// rename gives the built-in fields the names that log systems look for.
+func rename(groups []string, attr slog.Attr) slog.Attr {
+	switch {
+	case len(groups) > 0:
+	case attr.Key == slog.TimeKey && attr.Value.Kind() == slog.KindTime:
+		return slog.String("timestamp", attr.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
+	case attr.Key == slog.MessageKey:
+		attr.Key = "message"
+	}
+	return attr
 }
+
+type attrsKey struct{}
+
+// With returns a context whose lines carry attrs.
+func With(ctx context.Context, attrs ...slog.Attr) context.Context {
+	before, _ := ctx.Value(attrsKey{}).([]slog.Attr)
+	return context.WithValue(ctx, attrsKey{}, append(before[:len(before):len(before)], attrs...))
+}
+
+// handler adds to each line what its context knows.
+type handler struct{ slog.Handler }
+
+func (h handler) Handle(ctx context.Context, line slog.Record) error {
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		line.AddAttrs(slog.String("traceId", span.TraceID().String()), slog.String("spanId", span.SpanID().String()))
+	}
+	if attrs, ok := ctx.Value(attrsKey{}).([]slog.Attr); ok {
+		line.AddAttrs(attrs...)
+	}
+	return h.Handler.Handle(ctx, line)
+}
+
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
 
 const (
-	// gatherTime is how long a line may wait for others, to be written with them.
-	gatherTime = 10 * time.Millisecond
-	// maxGathered, in bytes, is written without a wait: no line is ever dropped.
-	maxGathered = 64 << 10
+	gatherTime  = 10 * time.Millisecond
+	maxGathered = 64 << 10 // bytes
 )
 
-// Writer gathers lines, because a system call for each one costs a busy service
-// a fifth of its throughput. It must be flushed in the end.
-type Writer struct {
-	out   io.Writer
-	timer *time.Timer
-	mu    sync.Mutex
-	lines []byte
+// Output writes each line at once, except those of Gathered. Flush must be its last call.
+type Output struct {
+	out     io.Writer
+	timer   *time.Timer
+	mu      sync.Mutex
+	waiting []byte
 }
 
-// NewWriter returns a writer to out.
-func NewWriter(out io.Writer) *Writer {
-	w := &Writer{out: out}
-	w.timer = time.AfterFunc(gatherTime, w.Flush)
-	return w
+// NewOutput returns an output to out.
+func NewOutput(out io.Writer) *Output {
+	o := &Output{out: out}
+	o.timer = time.AfterFunc(gatherTime, o.Flush)
+	return o
 }
 
-func (w *Writer) Write(line []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.lines) == 0 {
-		w.timer.Reset(gatherTime)
+// Write writes line after all that came before it.
+func (o *Output) Write(line []byte) (int, error) { return o.write(line, 0) }
+
+// Flush writes what still waits.
+func (o *Output) Flush() { _, _ = o.write(nil, 0) } // there is nowhere to report an error
+
+// Gathered returns a writer whose lines may wait for others, for up to 10 ms. It is for access lines:
+// a system call for each one costs a busy service a fifth of its throughput.
+func (o *Output) Gathered() io.Writer { return gathered{o} }
+
+type gathered struct{ output *Output }
+
+func (g gathered) Write(line []byte) (int, error) { return g.output.write(line, maxGathered) }
+
+// write writes all lines, once they are longer than most.
+func (o *Output) write(line []byte, most int) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waiting) == 0 && most > 0 {
+		o.timer.Reset(gatherTime)
 	}
-	if w.lines = append(w.lines, line...); len(w.lines) > maxGathered {
-		w.flush()
+	o.waiting = append(o.waiting, line...)
+	if len(o.waiting) <= most {
+		return len(line), nil
 	}
-	return len(line), nil
-}
-
-// Flush writes what has been gathered.
-func (w *Writer) Flush() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.flush()
-}
-
-func (w *Writer) flush() {
-	if len(w.lines) > 0 {
-		_, _ = w.out.Write(w.lines) // there is nowhere to report an error
-		w.lines = w.lines[:0]
-	}
+	_, err := o.out.Write(o.waiting)
+	o.waiting = o.waiting[:0]
+	return len(line), err
 }

@@ -1,115 +1,80 @@
-// Package metrics counts what the service does, in the Prometheus text format.
+// Package metrics sets up the Prometheus metrics that do not belong to one part of the service.
 package metrics
 
 import (
-	"fmt"
-	"net/http"
+	"os"
+	"regexp"
 	"runtime"
-	"sync"
-	"time"
+	"runtime/debug"
+	"runtime/metrics"
+	"strconv"
 
-	"github.com/VictoriaMetrics/metrics"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Recorder holds the metrics of the service.
-type Recorder struct {
-	set      *metrics.Set
-	inFlight *metrics.Gauge
-
-	mu     sync.RWMutex
-	series map[labels]series
-}
-
-type labels struct {
-	method, route string
-	status        int
-}
-
-type series struct {
-	requests *metrics.Counter
-	duration *metrics.PrometheusHistogram
-}
-
-// New returns a recorder for this build of the service.
-func New(version, revision string) *Recorder {
-	metrics.ExposeMetadata(true)
-	set := metrics.NewSet()
-	set.NewGauge(fmt.Sprintf("build_info{version=%q,revision=%q,goversion=%q}", version, revision, runtime.Version()),
-		func() float64 { return 1 })
-	set.NewCounter(`config_reloads_total{result="success"}`)
-	set.NewCounter(`config_reloads_total{result="failure"}`)
-	return &Recorder{
-		set:      set,
-		inFlight: set.NewGauge("http_requests_in_flight", nil),
-		series:   map[labels]series{},
+// New returns the registry of this build of the service, with the metrics of Go and of the process.
+func New(version, revision string) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	pauses := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/pauses:seconds$`)}
+	registry.MustRegister(
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(pauses)),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	factory := promauto.With(registry)
+	factory.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "build_info", Help: "The build that runs, always 1.",
+	}, []string{"version", "revision", "goversion"}).WithLabelValues(version, revision, runtime.Version()).Set(1)
+	factory.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "go_memlimit_bytes", Help: "Memory that the garbage collector tries to keep to.",
+	}, func() float64 { return float64(debug.SetMemoryLimit(-1)) })
+	factory.NewCounterFunc(prometheus.CounterOpts{
+		Name: "go_gc_cpu_seconds_total", Help: "CPU time that the garbage collector took.",
+	}, func() float64 {
+		sample := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}}
+		metrics.Read(sample)
+		return sample[0].Value.Float64()
+	})
+	if _, ok := cpuStalled(); ok {
+		factory.NewCounterFunc(prometheus.CounterOpts{
+			Name: "process_pressure_cpu_stalled_seconds_total", Help: "Time in which all tasks of the container waited for CPU.",
+		}, func() float64 { seconds, _ := cpuStalled(); return seconds })
 	}
+	return registry
 }
 
-// Expose answers with all metrics.
-func (r *Recorder) Expose(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	r.set.WritePrometheus(w)
-	metrics.WriteProcessMetrics(w)
-}
+var stalled = regexp.MustCompile(`full .*total=(\d+)`)
 
-// ConfigReloaded counts an attempt to reload the configuration.
-func (r *Recorder) ConfigReloaded(ok bool) {
-	result, successful := "failure", 0.0
-	if ok {
-		result, successful = "success", 1
+// cpuStalled reads the pressure stall information of the container's cgroup, which not every kernel has.
+func cpuStalled() (seconds float64, ok bool) {
+	content, err := os.ReadFile("/sys/fs/cgroup/cpu.pressure")
+	match := stalled.FindSubmatch(content)
+	if err != nil || match == nil {
+		return 0, false
 	}
-	r.set.GetOrCreateCounter(fmt.Sprintf("config_reloads_total{result=%q}", result)).Inc()
-	r.set.GetOrCreateGauge("config_last_reload_successful", nil).Set(successful)
+	microseconds, err := strconv.ParseFloat(string(match[1]), 64)
+	return microseconds / 1e6, err == nil
 }
 
-// RequestStarted counts a request in.
-func (r *Recorder) RequestStarted() {
-	r.inFlight.Inc()
-}
-
-// RequestDone counts a request out. The route is a pattern: paths would make
-// series without end, and so would methods that clients invent.
-func (r *Recorder) RequestDone(method, route string, status int, elapsed time.Duration) {
-	r.inFlight.Dec()
-	s := r.lookup(labels{method: knownMethod(method), route: route, status: status})
-	s.requests.Inc()
-	s.duration.Update(elapsed.Seconds())
-}
-
-// DependencyChecked records whether a dependency works.
-func (r *Recorder) DependencyChecked(name string, up bool) {
-	value := 0.0
-	if up {
-		value = 1
+// ConfigReloads returns a function that counts an attempt to reload the configuration.
+func ConfigReloads(registry prometheus.Registerer) func(ok bool) {
+	factory := promauto.With(registry)
+	total := factory.NewCounterVec(prometheus.CounterOpts{
+		Name: "config_reloads_total", Help: "Changes of the configuration file, by result.",
+	}, []string{"result"})
+	success, failure := total.WithLabelValues("success"), total.WithLabelValues("failure")
+	last := factory.NewGauge(prometheus.GaugeOpts{
+		Name: "config_last_reload_successful", Help: "Whether the last change of the configuration file was accepted.",
+	})
+	last.Set(1)
+	return func(ok bool) {
+		if ok {
+			success.Inc()
+			last.Set(1)
+		} else {
+			failure.Inc()
+			last.Set(0)
+		}
 	}
-	r.set.GetOrCreateGauge(fmt.Sprintf("dependency_up{name=%q}", name), nil).Set(value)
-}
-
-// lookup finds the series of l; their names are composed only once.
-func (r *Recorder) lookup(l labels) series {
-	r.mu.RLock()
-	s, ok := r.series[l]
-	r.mu.RUnlock()
-	if ok {
-		return s
-	}
-	s = series{
-		requests: r.set.GetOrCreateCounter(fmt.Sprintf(
-			"http_requests_total{method=%q,route=%q,status=\"%d\"}", l.method, l.route, l.status)),
-		duration: r.set.GetOrCreatePrometheusHistogram(fmt.Sprintf(
-			"http_request_duration_seconds{method=%q,route=%q}", l.method, l.route)),
-	}
-	r.mu.Lock()
-	r.series[l] = s
-	r.mu.Unlock()
-	return s
-}
-
-func knownMethod(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
-		http.MethodDelete, http.MethodOptions:
-		return method
-	}
-	return "other"
 }

@@ -29,7 +29,7 @@ type DB struct {
 func ParseURL(url string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("malformed (its value is not shown)") // which err may quote
 	}
 	if !strings.Contains(url, "pool_max_conns") {
 		config.MaxConns = maxConns // pgx would count the CPUs of the node
@@ -59,6 +59,12 @@ func (db *DB) Ping(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// Stats returns how many connections the pool has, for metrics.
+func (db *DB) Stats() (used, idle, most, timeouts int) {
+	stat := db.Stat()
+	return int(stat.AcquiredConns()), int(stat.IdleConns()), int(stat.MaxConns()), int(stat.CanceledAcquireCount())
 }
 
 // Close waits until every connection is back in the pool.

@@ -4,6 +4,7 @@ package redis
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -26,7 +27,7 @@ type Client struct {
 func ParseURL(url string) (*redis.Options, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("malformed (its value is not shown)") // which err may quote
 	}
 	options.PoolSize = cmp.Or(options.PoolSize, poolSize)
 	options.PipelinePoolSize = cmp.Or(options.PipelinePoolSize, -1) // no second pool for pipelines
@@ -49,6 +50,12 @@ func Open(options *redis.Options, log *slog.Logger) *Client {
 // Ping asks the server for a sign of life.
 func (c *Client) Ping(ctx context.Context) error {
 	return c.Client.Ping(ctx).Err()
+}
+
+// Stats returns how many connections the pool has, for metrics.
+func (c *Client) Stats() (used, idle, most, timeouts int) {
+	stats := c.PoolStats()
+	return int(stats.TotalConns - stats.IdleConns), int(stats.IdleConns), c.Options().PoolSize, int(stats.Timeouts)
 }
 
 // logger takes what go-redis would print as text to stderr.
