@@ -113,6 +113,10 @@ AROUND = (
             after(MAIN, '\t"example.com/svc/internal/postgres"', '\t"example.com/svc/web"'),
             Change(MAIN, "\tapi.Register(router", "\tweb.Register(router)\n\tapi.Register(router"),
         ],
+        needless=[".dockerignore"],
+        told=[
+            "**`.dockerignore`** lets every folder in. Take the template's side; your own `!folder` is needless.",
+        ],
     ),
     Edit(
         "deletions",
