@@ -6,15 +6,18 @@ import functools
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from helpers import servers
 from helpers.findings import table
 from helpers.machine import ROOT, git, make, need, run
+from helpers.servers import Postgres
 from helpers.team import EDITS
+from helpers.team.at_work import faults
 from helpers.team.edit import Change, Edit
 from helpers.team.updates import (
     VERSION,
@@ -96,6 +99,17 @@ def test_what_is_not_go_is_whole(services: dict[str, Service]) -> None:
         assert list(yaml.safe_load_all((project / name).read_text())), name
 
 
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with servers.at_hand(Postgres) as postgres:
+        postgres.start()
+        yield postgres
+
+
+def test_every_edit_does_its_work(services: dict[str, Service], postgres: Postgres) -> None:
+    assert faults(services[TOGETHER].project, postgres) == []
+
+
 # -- what is said of it --------------------------------------------------------------------
 
 
@@ -155,6 +169,8 @@ def page(services: dict[str, Service]) -> str:
     for name, service in services.items():
         fails = ALL and name in BUILT and findings(service.project)
         works = "builds, passes `go vet` and `go test`" if name in BUILT else "is all there"
+        if name == TOGETHER:
+            works += "; run with PostgreSQL, it does what each edit is for"
         rows.append(row(service, titles[name], "**fails**" if fails else works))
     return INTRODUCTION + table(HEAD, *rows)
 
@@ -205,6 +221,23 @@ def test_the_checks_reject(tmp_path: Path, services: dict[str, Service]) -> None
     assert any(line.startswith("makefile: Makefile lacks 'seed: ##") for line in found)
     assert any(line.startswith("route: internal/api/orders.go lacks ") for line in found)
     assert "ShouldBindJason" in go_findings(spoilt)
+
+
+def test_an_edit_that_does_no_work_is_seen(
+    tmp_path: Path, services: dict[str, Service], postgres: Postgres
+) -> None:
+    idle = tmp_path / "idle"
+    shutil.copytree(services[TOGETHER].project, idle, symlinks=True)
+    without = {
+        "cmd/svc/main.go": "\tpostgresConfig.MaxConns = cfg.DatabaseConns\n",
+        "internal/httpserver/router.go": ', cors("https://shop.example.com")',
+        "internal/api/api.go": ", counted(called)",
+    }
+    change(idle, [Change(path, text, "") for path, text in without.items()], "idle")
+    found = faults(idle, postgres)
+    assert "GET /robots.txt: no CORS" in found
+    assert 'no metric api_calls_total{client="shop"} 4' in found
+    assert 'no metric db_client_connections_max{pool="postgres"} 7' in found
 
 
 def test_a_break_that_is_not_told_is_rejected() -> None:
