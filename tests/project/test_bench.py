@@ -1,10 +1,15 @@
-"""Every bench runs through; they measure the default render and nothing else."""
+"""Every bench runs through; they measure the default render, beside what they say it is beside."""
 
 from __future__ import annotations
 
+import http.client
+import json
+import re
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,14 +18,14 @@ from helpers.rendering import render
 
 sys.path.insert(0, str(ROOT))
 
-from bench import servers, table
+from bench import images, servers, table, variants
 
 #: The benches, with the programs that they need; that of images is in test_containers.py.
 BENCHES = {
     "commands": (),
     "updates": (),
     "http": ("go", "wrk"),
-    "middleware": ("go",),
+    "choices": ("go", "wrk"),
     "service": ("go",),
     "rolling": ("go",),
 }
@@ -43,7 +48,7 @@ def test_a_bench_runs_through(name: str) -> None:
 
 def test_every_bench_is_tested_and_run() -> None:
     modules = {path.stem for path in (ROOT / "bench").glob("*.py")}
-    benches = modules - {"__init__", "__main__", "servers", "table"}
+    benches = modules - {"__init__", "__main__", "loading", "servers", "table", "variants"}
     assert benches == {*BENCHES, "images"}
     main = (ROOT / "bench" / "__main__.py").read_text()
     assert {f"{name}.main()" for name in benches} <= {*main.splitlines()}
@@ -86,7 +91,7 @@ def test_a_server_gets_its_addresses_its_memory_and_no_other_variable(tmp_path: 
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\nexec env\n")
     program.chmod(0o755)
-    binaries = servers.Binaries(program, program)
+    binaries = dict.fromkeys((servers.SERVICE, servers.DEFAULT), program)
     environments = [
         servers.start(kind, binaries, -1).process.communicate()[0].decode()
         for kind in (servers.SERVICE, servers.DEFAULT)
@@ -97,3 +102,124 @@ def test_a_server_gets_its_addresses_its_memory_and_no_other_variable(tmp_path: 
         {"GOMEMLIMIT", "HTTP_ADDR", "ADMIN_ADDR"},
         {"GOMEMLIMIT"},
     ]
+
+
+# ---------------------------------------------------------------------------
+# The same features from middlewares
+# ---------------------------------------------------------------------------
+
+FEATURES = {
+    "greets",
+    "creates",
+    "refuses a long name",
+    "refuses a long body",
+    "an id",
+    "the caller's id",
+    "the headers of an API",
+    "a JSON line for each request",
+    "a counter",
+}
+LINE = re.compile(r'^\{.*"/v1/greetings.*\}$', re.MULTILINE)
+
+
+#: Requests by what they show; a body makes it a POST.
+ASKED: dict[str, tuple[str, str, dict[str, str]]] = {
+    "greeted": ("/v1/greetings/Ada", "", {}),
+    "known": ("/v1/greetings/Ada", "", {"X-Request-Id": "order-7"}),
+    "created": ("/v1/greetings", '{"name":"Ada"}', {}),
+    "long name": ("/v1/greetings", json.dumps({"name": "a" * 65}), {}),
+    "long body": ("/v1/greetings", json.dumps({"name": " " * (1 << 20)}), {}),
+}
+
+
+def features(kind: str, binaries: servers.Binaries, log: Path) -> set[str]:
+    """What of `FEATURES` a server has, seen from outside."""
+    metrics = ""
+    with log.open("wb") as stdout:
+        server = servers.start(kind, binaries, stdout.fileno())
+    try:
+        servers.await_ready(server)
+        ready = len(LINE.findall(log.read_text()))
+        answers = {what: ask(server.port, *request) for what, request in ASKED.items()}
+        if kind in (servers.SERVICE, servers.MIDDLEWARES):
+            metrics = ask(server.admin, "/metrics")[1]
+    finally:
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait()
+    statuses = {what: (answer.status, text) for what, (answer, text) in answers.items()}
+    greeted, known = (answers[what][0].headers for what in ("greeted", "known"))
+    lines = [json.loads(line) for line in LINE.findall(log.read_text())[ready:]]
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    seen = {
+        "greets": statuses["greeted"] == (200, '{"message":"Hello, Ada!"}'),
+        "creates": statuses["created"] == (201, '{"message":"Hello, Ada!"}'),
+        "refuses a long name": statuses["long name"][0] == 400,
+        "refuses a long body": statuses["long body"][0] in (400, 413),
+        "an id": greeted["X-Request-Id"],
+        "the caller's id": known["X-Request-Id"] == "order-7",
+        "the headers of an API": headers.items() <= {*greeted.items()},
+        "a JSON line for each request": len(lines) == len(ASKED),
+        "a counter": re.search(r"_requests_total\{.*/v1/greetings/:name.*\} \d", metrics),
+    }
+    return {name for name, found in seen.items() if found}
+
+
+def ask(
+    port: int, path: str, body: str = "", headers: Mapping[str, str] = MappingProxyType({})
+) -> tuple[http.client.HTTPResponse, str]:
+    """What a port of this machine answers; with a body, to a POST of JSON."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    json_type = {"Content-Type": "application/json"} if body else {}
+    connection.request("POST" if body else "GET", path, body, {**headers, **json_type})
+    answer = connection.getresponse()
+    return answer, answer.read().decode()
+
+
+def test_the_middlewares_give_what_the_service_gives(tmp_path: Path) -> None:
+    need("go")
+    kinds = (servers.SERVICE, servers.MIDDLEWARES, servers.DEFAULT)
+    binaries = servers.build(render(tmp_path / "tree"), tmp_path, *kinds)
+    service, middlewares, default = (features(k, binaries, tmp_path / f"{k}.log") for k in kinds)
+    assert service == FEATURES
+    assert middlewares == FEATURES
+    assert default == {"greets"}, "the test sees features where there are none"
+
+
+# ---------------------------------------------------------------------------
+# Everything, and the variants
+# ---------------------------------------------------------------------------
+
+
+def modules(go_mod: str) -> set[str]:
+    """The modules that a go.mod requires, whatever it says under conditions."""
+    return {*re.findall(r"^\t(\S+) v", go_mod, re.MULTILINE)}
+
+
+def test_everything_has_every_module_of_the_template(tmp_path: Path) -> None:
+    known = modules((ROOT / "template" / "go.mod.jinja").read_text())
+    answers = images.everything()
+    for number, missing in enumerate([None, *answers]):
+        given = {name: value for name, value in answers.items() if name != missing}
+        tree = render(tmp_path / str(number), **given)
+        everything = modules((tree / "go.mod").read_text()) == known
+        assert everything == (missing is None), f"without {missing}"
+
+
+def test_an_edit_applies_exactly_once(tmp_path: Path) -> None:
+    (tmp_path / "a.go").write_text("one two two")
+    variants.apply(variants.Edit("a.go", "one", "1"), tmp_path)
+    assert (tmp_path / "a.go").read_text() == "1 two two"
+    for edit, times in [
+        (variants.Edit("a.go", "two", "2"), 2),
+        (variants.Edit("a.go", "one", "1"), 0),
+        (variants.Edit("b.go", "one", "1"), 0),
+    ]:
+        with pytest.raises(SystemExit, match=f"has {times} times, not once"):
+            variants.apply(edit, tmp_path)
+
+
+def test_a_build_tag_is_left_out_where_it_is() -> None:
+    flags = ["-trimpath", "-tags", "a,b", "-ldflags", "-s"]
+    assert variants.without("a", flags) == ["-trimpath", "-tags", "b", "-ldflags", "-s"]
+    with pytest.raises(SystemExit, match="c is none of the build tags a, b"):
+        variants.without("c", flags)

@@ -110,7 +110,7 @@ def test_slow_requests_are_cut_off(service: Service) -> None:
             if line.get("route") == "/v1/greetings" and line.get("durationMs", 0) > 5000
         ]
 
-    # The lines are gathered before they are written.
+    # The access lines are gathered before they are written.
     eventually("a line for each body", lambda: len(cut_off()) >= 8, 5)
     cut = cut_off()
     assert len(cut) == 8
@@ -296,8 +296,8 @@ def test_invented_requests_leave_nothing_behind(binary: Path) -> None:
 def test_a_path_as_a_label_is_noticed(mutable: RenderedTree) -> None:
     substitute_once(
         mutable.file("internal/httpserver/router.go"),
-        r"(recorder\.RequestDone\([^,]+), route,",
-        r"\1, c.Request.URL.Path,",
+        r"duration\.WithLabelValues\(method, route\)",
+        "duration.WithLabelValues(method, c.Request.URL.Path)",
     )
     with running(build(mutable)) as service:
         service.wait(service.admin_port, "/ready", 200)

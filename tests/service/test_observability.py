@@ -431,7 +431,9 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do(any_project: Path) -> Non
     stores = "DependencyDown" in {rule["alert"] for rule in rules}
     assert stores == ("depends_on" in compose(any_project)["services"]["app"])
     known = {case.alert for case in CASES}
-    assert {rule["alert"] for rule in rules} == known - (set() if stores else {"DependencyDown", "PoolExhausted"})
+    assert {rule["alert"] for rule in rules} == known - (
+        set() if stores else {"DependencyDown", "PoolExhausted"}
+    )
 
 
 LABELS = 'job="myservice"'

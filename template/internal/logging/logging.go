@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ type attrsKey struct{}
 // With returns a context whose lines carry attrs.
 func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 	before, _ := ctx.Value(attrsKey{}).([]slog.Attr)
-	return context.WithValue(ctx, attrsKey{}, append(before[:len(before):len(before)], attrs...))
+	return context.WithValue(ctx, attrsKey{}, append(slices.Clip(before), attrs...))
 }
 
 // handler adds to each line what its context knows.

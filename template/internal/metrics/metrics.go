@@ -59,12 +59,11 @@ func cpuStalled() (seconds float64, ok bool) {
 
 // ConfigReloads returns a function that counts an attempt to reload the configuration.
 func ConfigReloads(registry prometheus.Registerer) func(ok bool) {
-	factory := promauto.With(registry)
-	total := factory.NewCounterVec(prometheus.CounterOpts{
+	total := promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
 		Name: "config_reloads_total", Help: "Changes of the configuration file, by result.",
 	}, []string{"result"})
 	success, failure := total.WithLabelValues("success"), total.WithLabelValues("failure")
-	last := factory.NewGauge(prometheus.GaugeOpts{
+	last := promauto.With(registry).NewGauge(prometheus.GaugeOpts{
 		Name: "config_last_reload_successful", Help: "Whether the last change of the configuration file was accepted.",
 	})
 	last.Set(1)

@@ -159,3 +159,26 @@ func TestQueryEndsOnTheServerWithItsContext(t *testing.T) {
 		}
 	}
 }
+
+func TestStatsTellAnExhaustedPool(t *testing.T) {
+	config := database(t)
+	config.MaxConns = 1
+	db, err := Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Pool.Close()
+	conn, err := db.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := db.Exec(ctx, "SELECT 1"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if used, idle, most, timeouts := db.Stats(); used != 1 || idle != 0 || most != 1 || timeouts != 1 {
+		t.Errorf("%d used, %d idle of %d, %d timeouts", used, idle, most, timeouts)
+	}
+}

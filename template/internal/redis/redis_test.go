@@ -127,6 +127,9 @@ func TestARealServer(t *testing.T) {
 	if err := client.BLPop(ctx, time.Minute, "nobody pushes here").Err(); err == nil || time.Since(start) > time.Second {
 		t.Errorf("the context ended: %v after %s", err, time.Since(start))
 	}
+	if used, idle, most, _ := client.Stats(); used != 0 || idle != 1 || most != poolSize {
+		t.Errorf("%d used, %d idle of %d", used, idle, most)
+	}
 	if err := client.Close(); err != nil {
 		t.Error(err)
 	}

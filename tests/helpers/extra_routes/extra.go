@@ -1,12 +1,16 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
 	"net/http"
+	"os"
+	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -31,7 +35,10 @@ func registerExtra(router gin.IRouter) {
 	})
 	extra.GET("/superfluous", func(c *gin.Context) {
 		// net/http complains of the second in its ErrorLog.
-		raw := c.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
+		raw := http.ResponseWriter(c.Writer)
+		for wrapped, ok := raw.(interface{ Unwrap() http.ResponseWriter }); ok; wrapped, ok = raw.(interface{ Unwrap() http.ResponseWriter }) {
+			raw = wrapped.Unwrap()
+		}
 		raw.WriteHeader(http.StatusOK)
 		raw.WriteHeader(http.StatusOK)
 	})
@@ -48,6 +55,28 @@ func registerExtra(router gin.IRouter) {
 		if _, err := io.Copy(io.Discard, c.Request.Body); err != nil {
 			_ = c.Error(err)
 		}
+	})
+	extra.GET("/killed", func(c *gin.Context) {
+		slog.InfoContext(c, "last words", slog.String("of", "killed"))
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	})
+	extra.GET("/exited", func(c *gin.Context) {
+		log.Print("last words of exited")
+		os.Exit(7)
+	})
+	extra.GET("/goroutine", func(c *gin.Context) {
+		slog.InfoContext(c, "last words", slog.String("of", "goroutine"))
+		go panic("in a goroutine")
+		select {}
+	})
+	extra.GET("/contexts/:count", func(c *gin.Context) {
+		count, _ := strconv.Atoi(c.Param("count"))
+		before := runtime.NumGoroutine()
+		for range count {
+			_, cancel := context.WithCancel(c.Request.Context())
+			defer cancel()
+		}
+		c.String(http.StatusOK, strconv.Itoa(runtime.NumGoroutine()-before))
 	})
 	extra.GET("/hold/:mib", func(c *gin.Context) {
 		mib, _ := strconv.Atoi(c.Param("mib"))

@@ -27,11 +27,12 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/acme/orders/internal/httpserver"
+	"github.com/acme/orders/internal/httpclient"
 )
 
-var client = http.Client{Transport: httpserver.NewTransport(nil)}
+var client = httpclient.New("users", prometheus.NewRegistry())
 
 func askUsers(c *gin.Context) {
 	request, err := http.NewRequestWithContext(c.Request.Context(), http.MethodGet, "http://users:8080/v1/greetings/Ada", nil)
