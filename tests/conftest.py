@@ -28,6 +28,7 @@ defaultBranch = main
 LONGEST = (
     "test_combinations.py",
     "test_containers.py",
+    "test_buildah.py",
     "test_update_releases.py",
     "test_go.py",
     "test_update_properties.py",

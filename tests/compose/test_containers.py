@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from helpers.engine import Container
+from helpers.engine.additions import ADDED, GREETS, SECRETS, add_packages, add_secrets
 from helpers.engine.compose import Stack, stack
 from helpers.engine.compose_checks import (
     PROBLEM,
@@ -43,6 +44,7 @@ from helpers.engine.image_checks import (
     check_rebuild,
     check_stop,
     check_user,
+    compilation,
 )
 from helpers.engine.images import ImageBuilds, opened, replace_once, tag
 from helpers.machine import unavailable
@@ -58,6 +60,9 @@ LOCKED_DOWN = (
 PUBLISHED = (f"--publish=127.0.0.1::{HTTP}", f"--publish=127.0.0.1::{ADMIN}")
 # The image asks every 10 s, which is right for a service and slow for a test.
 OFTEN = ("--health-interval=1s",)
+
+#: What a render has beside its code.
+NO_CODE = ("README.md", "Makefile", "deploy/kubernetes/base/service.yaml", "scripts/tags.sh")
 
 NONE: tuple[str, ...] = ()
 BOTH = ("postgres", "redis")
@@ -156,16 +161,59 @@ def test_a_rebuild_uses_the_caches(builds: ImageBuilds) -> None:
         check_rebuild(cold, cold)
 
 
-def test_a_download_in_the_wrong_layer_is_refused(builds: ImageBuilds) -> None:
-    """A download that sees the whole source is repeated after every edit."""
-    source = builds.source("distroless", NONE, "mutant-layer")
-    mounts = r"--mount=type=bind,source=go\.mod\S+ \\\n *--mount=type=bind,source=go\.sum\S+"
-    text, count = re.subn(mounts, "--mount=type=bind,target=.", (source / "Dockerfile").read_text())
+def test_modules_without_a_cache_are_noticed(builds: ImageBuilds) -> None:
+    """What is not kept is downloaded after every edit."""
+    source = builds.source("distroless", NONE, "mutant-modules")
+    mount = r" *--mount=type=cache,target=/go/pkg/mod \\\n"
+    text, count = re.subn(mount, "", (source / "Dockerfile").read_text())
     assert count == 1
     first = builds.build(source, dockerfile=text)
     replace_once(source / "internal/api/api.go", '"Hello, "', '"Ave, "')
     with pytest.raises(AssertionError, match="downloaded again"):
         check_rebuild(first, builds.build(source, dockerfile=text))
+
+
+def test_what_a_team_adds_is_built(builds: ImageBuilds) -> None:
+    """Packages in folders of their own, and embedded files; what is no code compiles nothing."""
+    source = builds.source("distroless", NONE, "added")
+    add_packages(source)
+    builds.build(source)
+    with service(builds, tag(source)) as container:
+        assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
+        assert GREETS in container.get(HTTP, "/v1/greetings/Ada").body
+
+    for name in (*NO_CODE, "internal/api/api_test.go"):
+        with (source / name).open("a") as file:
+            file.write("\n")
+    assert compilation(builds.build(source)) == 0
+    with (source / "web/pages/index.html").open("a") as page:
+        page.write("\n")
+    assert compilation(builds.build(source)) > 0
+
+
+def test_secrets_are_not_sent(builds: ImageBuilds) -> None:
+    """Of what is no code, and of hidden files wherever they lie, the builder sees nothing."""
+    source = builds.source("distroless", NONE, "secrets")
+    add_packages(source)
+    add_secrets(source)
+    sent = sent_to(builds, source)
+    assert {*ADDED, "go.mod", "go.sum", "internal/api/api.go"} <= sent
+    assert sent & {*SECRETS, *NO_CODE} == set()
+    assert not any("/." in f"/{name}" for name in sent)
+
+    (source / ".dockerignore").write_text("")
+    assert {*SECRETS, *NO_CODE} <= sent_to(builds, source)
+
+
+def sent_to(builds: ImageBuilds, source: Path) -> set[str]:
+    """The files of a render that its builder gets."""
+    builds.engine.build(source, tag(source), dockerfile='FROM scratch\nCOPY . /sent\nCMD ["none"]')
+    target = builds.folder / "sent.tar"
+    with builds.engine.run(tag(source)) as container:
+        builds.engine.docker("export", f"--output={target}", container.id)
+    with tarfile.open(target) as tar:
+        names = [member.name for member in tar if member.isfile()]
+    return {name.removeprefix("sent/") for name in names if name.startswith("sent/")}
 
 
 @variants
