@@ -36,6 +36,7 @@ LONGEST = (
     "test_manifests.py",
     "test_update_interrupted.py",
     "test_bench.py",
+    "test_team_edits.py",
     "test_start.py",
     "test_datastores.py",
     "test_wizard.py",

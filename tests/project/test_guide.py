@@ -120,6 +120,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "make go-trees": collects,
     "make lint test": is_known,
     "make scenarios": collects,
+    "make team-edits": collects,
     "make test-stack": collects,
     "make test-cluster": collects,
     "make findings": is_known,

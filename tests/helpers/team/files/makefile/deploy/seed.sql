@@ -1,0 +1,1 @@
+INSERT INTO greetings (name, message) VALUES ('Ada', 'Good morning, Ada!') ON CONFLICT DO NOTHING;
