@@ -187,7 +187,7 @@ def disagreements(binary: Path, collector: Collector) -> list[str]:
         series = 'http_requests_total{method="GET",route="/extra/panic",status="500"}'
         counted = service.metric(series)
         service.stop(10)
-    lines = [line for line in service.log if line["traceId"] == trace]
+    lines = [line for line in service.log if line.get("traceId") == trace]
     access = [line for line in lines if line["message"] == "request"]
     spans = collector.of(trace)
     return [
