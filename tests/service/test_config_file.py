@@ -47,8 +47,8 @@ def test_configuration_follows_its_file(binary: Path, mounted: Volume | Director
         for text, named in [
             ("log_levle: info\n", "log_levle"),
             ("log_level: loud\n", "loud"),
-            ("max_body_bytes: many\n", "many"),
-            ("log_level: {debug: true}\n", "file: "),
+            ("max_body_bytes: many\n", "MAX_BODY_BYTES"),
+            ("log_level: {debug: true}\n", "config.yaml: "),
             ("log_level: [\n", ""),
         ]:
             with reloading(service, "failure"):
@@ -146,10 +146,10 @@ def test_a_list_may_be_written_in_several_ways(binary: Path, tmp_path: Path, tex
             "log_level: loud\nmode: x\n",
             {"TRUSTED_PROXIES": "10.0.0.0/33", "LOG_FORMAT": "xml", "DRAIN_DELAY": "5"},
             [
-                '''file: 'LOG_LEVEL' slog: level string \\"loud\\"''',
+                '''config.yaml: 'LOG_LEVEL' slog: level string \\"loud\\"''',
                 "has invalid keys: mode",
-                'TRUSTED_PROXIES[0]: \\"10.0.0.0/33\\" must be ip|cidr',
-                'LOG_FORMAT: \\"xml\\" must be oneof=json text',
+                'TRUSTED_PROXIES[0] (environment): \\"10.0.0.0/33\\" must be ip|cidr',
+                'LOG_FORMAT (environment): \\"xml\\" must be oneof=json text',
                 "environment: 'DRAIN_DELAY' time: missing unit in duration",
             ],
         ),

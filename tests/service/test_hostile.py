@@ -296,7 +296,7 @@ def test_a_path_as_a_label_is_noticed(mutable: RenderedTree) -> None:
     substitute_once(
         mutable.file("internal/httpserver/router.go"),
         r"duration\.WithLabelValues\(method, route\)",
-        "duration.WithLabelValues(method, c.Request.URL.Path)",
+        "duration.WithLabelValues(method, c.Request.URL.EscapedPath())",
     )
     with running(build(mutable)) as service:
         service.wait(service.admin_port, "/ready", 200)

@@ -78,14 +78,14 @@ func TestWaysToWriteAList(t *testing.T) {
 
 func TestMistakesAreNamed(t *testing.T) {
 	for variable, want := range map[string]string{
-		"HTTP_ADDR=8080":              `HTTP_ADDR: "8080" must be address`,
-		"ADMIN_ADDR=:65536":           `ADMIN_ADDR: ":65536" must be address`,
+		"HTTP_ADDR=8080":              `HTTP_ADDR (environment): "8080" must be address`,
+		"ADMIN_ADDR=:65536":           `ADMIN_ADDR (environment): ":65536" must be address`,
 		"LOG_LEVEL=loud":              `environment: 'LOG_LEVEL' slog: level string "loud"`,
-		"LOG_FORMAT=xml":              `LOG_FORMAT: "xml" must be oneof=json text`,
-		"TRUSTED_PROXIES=10.0.0.0/33": `TRUSTED_PROXIES[0]: "10.0.0.0/33" must be ip|cidr`,
+		"LOG_FORMAT=xml":              `LOG_FORMAT (environment): "xml" must be oneof=json text`,
+		"TRUSTED_PROXIES=10.0.0.0/33": `TRUSTED_PROXIES[0] (environment): "10.0.0.0/33" must be ip|cidr`,
 		"MAX_BODY_BYTES=1Mi":          `environment: 'MAX_BODY_BYTES' cannot parse value as 'int64'`,
-		"MAX_BODY_BYTES=1023":         `MAX_BODY_BYTES: "1023" must be min=1024`,
-		"REQUEST_TIMEOUT=30s":         `REQUEST_TIMEOUT: "30s" must be max=29s`,
+		"MAX_BODY_BYTES=1023":         `MAX_BODY_BYTES (environment): "1023" must be min=1024`,
+		"REQUEST_TIMEOUT=30s":         `REQUEST_TIMEOUT (environment): "30s" must be max=29s`,
 		"DRAIN_DELAY=10":              `environment: 'DRAIN_DELAY' time: missing unit in duration`,
 		"GRACE_PERIOD=2s":             `DRAIN_DELAY + SHUTDOWN_TIMEOUT + FLUSH_TIMEOUT: `,
 		"CONFIG_FILE=none.yaml":       `CONFIG_FILE (environment): open none.yaml: `,
@@ -98,15 +98,15 @@ func TestMistakesAreNamed(t *testing.T) {
 
 func TestMistakesInTheFile(t *testing.T) {
 	for content, want := range map[string][]string{
-		"log_level: loud\n":                  {`file: 'LOG_LEVEL' slog: level string "loud"`},
-		"drain_delay: 10\n":                  {`file: 'DRAIN_DELAY' time: missing unit`},
-		"max_body_bytes: 2048.5\n":           {`file: 'MAX_BODY_BYTES' cannot parse value`},
-		"colour: red\nloglevel: info\n":      {`file: 'config.Config' has invalid keys: colour, loglevel`},
-		"log_level: [info, {}]\n":            {`file: `},
-		"log_level: info\nlog_level: info\n": {`file: [2:1] mapping key "log_level" already defined at [1:1]`},
-		"- log_level\n":                      {`file: [1:1] `},
-		"x: hunter2\n  y: [\n":               {`file: [1:4] mapping value is not allowed`},
-		"b: 1\nlog_level: loud\n":            {`file: 'LOG_LEVEL' slog: `, `'config.Config' has invalid keys: b`},
+		"log_level: loud\n":                  {`config.yaml: 'LOG_LEVEL' slog: level string "loud"`},
+		"drain_delay: 10\n":                  {`config.yaml: 'DRAIN_DELAY' time: missing unit`},
+		"max_body_bytes: 2048.5\n":           {`config.yaml: 'MAX_BODY_BYTES' cannot parse value`},
+		"colour: red\nloglevel: info\n":      {`config.yaml: 'config.Config' has invalid keys: colour, loglevel`},
+		"log_level: [info, {}]\n":            {`config.yaml: `},
+		"log_level: info\nlog_level: info\n": {`config.yaml: [2:1] mapping key "log_level" already defined at [1:1]`},
+		"- log_level\n":                      {`config.yaml: [1:1] `},
+		"x: hunter2\n  y: [\n":               {`config.yaml: [1:4] mapping value is not allowed`},
+		"b: 1\nlog_level: loud\n":            {`config.yaml: 'LOG_LEVEL' slog: `, `'config.Config' has invalid keys: b`},
 	} {
 		cfg, err := Load(environment(t, content, map[string]string{"HTTP_ADDR": ":81"}))
 		checkMistakes(t, err, want...)
