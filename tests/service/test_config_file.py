@@ -148,8 +148,8 @@ def test_a_list_may_be_written_in_several_ways(binary: Path, tmp_path: Path, tex
             [
                 '''config.yaml: 'LOG_LEVEL' slog: level string \\"loud\\"''',
                 "has invalid keys: mode",
-                'TRUSTED_PROXIES[0] (environment): \\"10.0.0.0/33\\" must be ip|cidr',
-                'LOG_FORMAT (environment): \\"xml\\" must be oneof=json text',
+                'TRUSTED_PROXIES[0] (environment): \\"10.0.0.0/33\\" does not satisfy ip|cidr',
+                'LOG_FORMAT (environment): \\"xml\\" does not satisfy oneof=json text',
                 "environment: 'DRAIN_DELAY' time: missing unit in duration",
             ],
         ),

@@ -112,10 +112,10 @@ def test_a_new_setting_is_read_checked_and_shown(extended: RenderedTree, tmp_pat
 
     for variables, said in [
         ({}, "CURRENCY_API: required"),
-        ({"CURRENCY_API": "rates"}, 'CURRENCY_API (environment): \\"rates\\" must be url'),
+        ({"CURRENCY_API": "rates"}, 'CURRENCY_API (environment): \\"rates\\" does not satisfy url'),
         (
             {"CURRENCY_API": "https://rates.example.com", "CURRENCIES": "CHF,EURO"},
-            'CURRENCIES[1] (environment): \\"EURO\\" must be len=3',
+            'CURRENCIES[1] (environment): \\"EURO\\" does not satisfy len=3',
         ),
     ]:
         done = run([binary], tmp_path, {**others, **variables}, ok=False, timeout=10)

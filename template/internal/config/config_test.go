@@ -78,14 +78,14 @@ func TestWaysToWriteAList(t *testing.T) {
 
 func TestMistakesAreNamed(t *testing.T) {
 	for variable, want := range map[string]string{
-		"HTTP_ADDR=8080":              `HTTP_ADDR (environment): "8080" must be address`,
-		"ADMIN_ADDR=:65536":           `ADMIN_ADDR (environment): ":65536" must be address`,
+		"HTTP_ADDR=8080":              `HTTP_ADDR (environment): "8080" does not satisfy address`,
+		"ADMIN_ADDR=:65536":           `ADMIN_ADDR (environment): ":65536" does not satisfy address`,
 		"LOG_LEVEL=loud":              `environment: 'LOG_LEVEL' slog: level string "loud"`,
-		"LOG_FORMAT=xml":              `LOG_FORMAT (environment): "xml" must be oneof=json text`,
-		"TRUSTED_PROXIES=10.0.0.0/33": `TRUSTED_PROXIES[0] (environment): "10.0.0.0/33" must be ip|cidr`,
+		"LOG_FORMAT=xml":              `LOG_FORMAT (environment): "xml" does not satisfy oneof=json text`,
+		"TRUSTED_PROXIES=10.0.0.0/33": `TRUSTED_PROXIES[0] (environment): "10.0.0.0/33" does not satisfy ip|cidr`,
 		"MAX_BODY_BYTES=1Mi":          `environment: 'MAX_BODY_BYTES' cannot parse value as 'int64'`,
-		"MAX_BODY_BYTES=1023":         `MAX_BODY_BYTES (environment): "1023" must be min=1024`,
-		"REQUEST_TIMEOUT=30s":         `REQUEST_TIMEOUT (environment): "30s" must be max=29s`,
+		"MAX_BODY_BYTES=1023":         `MAX_BODY_BYTES (environment): "1023" does not satisfy min=1024`,
+		"REQUEST_TIMEOUT=30s":         `REQUEST_TIMEOUT (environment): "30s" does not satisfy max=29s`,
 		"DRAIN_DELAY=10":              `environment: 'DRAIN_DELAY' time: missing unit in duration`,
 		"GRACE_PERIOD=2s":             `DRAIN_DELAY + SHUTDOWN_TIMEOUT + FLUSH_TIMEOUT: `,
 		"CONFIG_FILE=none.yaml":       `CONFIG_FILE (environment): open none.yaml: `,
@@ -104,6 +104,7 @@ func TestMistakesInTheFile(t *testing.T) {
 		"colour: red\nloglevel: info\n":      {`config.yaml: 'config.Config' has invalid keys: colour, loglevel`},
 		"log_level: [info, {}]\n":            {`config.yaml: `},
 		"log_level: info\nlog_level: info\n": {`config.yaml: [2:1] mapping key "log_level" already defined at [1:1]`},
+		"LOG_LEVEL: info\n":                  {`config.yaml: LOG_LEVEL must be in lower case`},
 		"- log_level\n":                      {`config.yaml: [1:1] `},
 		"x: hunter2\n  y: [\n":               {`config.yaml: [1:4] mapping value is not allowed`},
 		"b: 1\nlog_level: loud\n":            {`config.yaml: 'LOG_LEVEL' slog: `, `'config.Config' has invalid keys: b`},

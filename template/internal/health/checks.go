@@ -71,9 +71,9 @@ func (c *Checker) check(ctx context.Context, name string, check Check) bool {
 	if ctx.Err() != nil {
 		return false // the check was called off, which says nothing about the dependency
 	}
-	now, works := Result{up, time.Since(start).Milliseconds()}, 1.0
+	now, works := Result{Up, time.Since(start).Milliseconds()}, 1.0
 	if err != nil {
-		now.Status, works = down, 0
+		now.Status, works = Down, 0
 	}
 	c.works.WithLabelValues(name).Set(works)
 	c.mu.Lock()
@@ -99,12 +99,12 @@ func (c *Checker) State() (status string, details map[string]Result) {
 	c.mu.RLock()
 	details = maps.Clone(c.results)
 	c.mu.RUnlock()
-	status = up
+	status = Up
 	for name, check := range c.checks {
 		switch result, checked := details[name]; {
-		case result.Status == up:
+		case result.Status == Up:
 		case check.Critical, !checked:
-			return down, details
+			return Down, details
 		default:
 			status = "DEGRADED"
 		}

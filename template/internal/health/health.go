@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
+// What a service or a dependency is.
 const (
-	up   = "UP"
-	down = "DOWN"
+	Up   = "UP"
+	Down = "DOWN"
 )
 
 // Result is the last state of a dependency.
@@ -27,11 +28,11 @@ type Monitor struct {
 	draining     atomic.Bool
 }
 
-// New returns a monitor of a service whose dependencies are in the state that the function returns,
-// which must not wait for any. Without dependencies it is nil.
+// New returns a monitor. The function returns the state of the service, Up or Down or another word,
+// that follows from its dependencies; it must not wait for any. It may be nil.
 func New(dependencies func() (status string, details map[string]Result)) *Monitor {
 	if dependencies == nil {
-		dependencies = func() (string, map[string]Result) { return up, nil }
+		dependencies = func() (string, map[string]Result) { return Up, nil }
 	}
 	return &Monitor{dependencies: dependencies}
 }
@@ -41,14 +42,14 @@ func (m *Monitor) Drain() { m.draining.Store(true) }
 
 // Live answers that the process runs, whatever its dependencies do: a restart mends none of them.
 func (m *Monitor) Live(w http.ResponseWriter, _ *http.Request) {
-	answer(w, up, map[string]string{"status": up})
+	answer(w, Up, map[string]string{"status": Up})
 }
 
 // Ready answers whether the service can take requests.
 func (m *Monitor) Ready(w http.ResponseWriter, _ *http.Request) {
-	status := up
-	if state, _ := m.dependencies(); state == down || m.draining.Load() {
-		status = down
+	status := Up
+	if state, _ := m.dependencies(); state == Down || m.draining.Load() {
+		status = Down
 	}
 	answer(w, status, map[string]string{"status": status})
 }
@@ -68,7 +69,7 @@ func (m *Monitor) Report(w http.ResponseWriter, _ *http.Request) {
 func answer(w http.ResponseWriter, status string, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if status == down {
+	if status == Down {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_ = json.NewEncoder(w).Encode(body) // the client may have gone

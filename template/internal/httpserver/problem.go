@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,7 +56,10 @@ func problems(log *slog.Logger) gin.HandlerFunc {
 		if answer.Status >= http.StatusInternalServerError {
 			level = slog.LevelError
 		}
-		for _, err := range c.Errors.ByType(gin.ErrorTypePrivate) {
+		for _, err := range c.Errors {
+			if !err.IsType(gin.ErrorTypePrivate) {
+				level = slog.LevelDebug // the client reads it
+			}
 			log.LogAttrs(ctx, level, "request failed", slog.Any("error", err.Err))
 		}
 		if !c.Writer.Written() {
@@ -102,6 +104,7 @@ func (p *problem) refuse(err error, c *gin.Context) {
 		invalid   validator.ValidationErrors
 		number    *strconv.NumError
 		wrongType *json.UnmarshalTypeError
+		malformed *json.SyntaxError
 	)
 	p.Errors = map[string]string{}
 	switch {
@@ -110,27 +113,38 @@ func (p *problem) refuse(err error, c *gin.Context) {
 			p.Errors[fieldName(field)] = reason(field)
 		}
 	case errors.As(err, &number):
-		for _, name := range parametersOf(c, number.Num) {
-			p.Errors[name] = numberReason(number)
+		p.Detail = strconv.Quote(number.Num) + " " + numberReason(number)
+		// Gin's error has the value only. Where two parameters have it, either may be meant.
+		if names := parametersOf(c, number.Num); len(names) == 1 {
+			p.Detail, p.Errors[names[0]] = "", numberReason(number)
 		}
 	case errors.As(err, &wrongType) && wrongType.Field != "":
-		p.Errors[wrongType.Field] = "must not be a JSON " + wrongType.Value
+		kind, _, _ := strings.Cut(wrongType.Value, " ")
+		p.Errors[wrongType.Field] = "must not be a JSON " + kind
 	case errors.Is(err, io.EOF):
 		p.Detail = "the body is empty"
-	default:
+	case errors.As(err, &wrongType), errors.As(err, &malformed), errors.Is(err, io.ErrUnexpectedEOF):
 		p.Detail = "the body is not the JSON that is expected"
+	default:
+		p.Detail = "a value of the request is not what is expected"
 	}
 }
 
-// nameFields lets validation errors name fields as clients know them.
-func nameFields() {
+// init comes before any validation: the validator asks for the names of a type once.
+func init() {
 	if validate, ok := binding.Validator.Engine().(*validator.Validate); ok {
-		validate.RegisterTagNameFunc(func(field reflect.StructField) string {
-			name := cmp.Or(field.Tag.Get("json"), field.Tag.Get("form"), field.Tag.Get("uri"), field.Tag.Get("header"))
-			name, _, _ = strings.Cut(name, ",")
-			return strings.Trim(name, "-")
-		})
+		validate.RegisterTagNameFunc(clientName)
 	}
+}
+
+// clientName returns what clients call a field.
+func clientName(field reflect.StructField) string {
+	for _, tag := range []string{"json", "form", "uri", "header"} {
+		if name, _, _ := strings.Cut(field.Tag.Get(tag), ","); name != "" && name != "-" {
+			return name
+		}
+	}
+	return ""
 }
 
 // fieldName returns the path of a field, such as items[2].quantity.
@@ -143,28 +157,28 @@ func fieldName(field validator.FieldError) string {
 }
 
 var reasons = map[string]string{
-	"required": "is required", "len": "must be ", "oneof": "must be one of ", "gt": "must be more than ",
+	"required": "is required", "len": "must be ", "oneof": "must be one of: ", "gt": "must be more than ",
 	"lt": "must be less than ", "min": "must be at least ", "max": "must be at most ",
-	"gte": "must be at least ", "lte": "must be at most ",
+	"gte": "must be at least ", "lte": "must be at most ", "email": "must be an email address",
+	"url": "must be a URL", "uuid": "must be a UUID",
 }
 
 // reason says what a field must be.
 func reason(field validator.FieldError) string {
 	text, known := reasons[field.Tag()]
+	text += field.Param()
 	number := field.Kind() >= reflect.Int && field.Kind() <= reflect.Float64
 	switch {
-	case !known:
-		return strings.TrimSpace("must satisfy " + field.Tag() + " " + field.Param())
-	case field.Tag() == "oneof":
-		return text + strings.ReplaceAll(field.Param(), " ", ", ")
 	case field.Tag() == "required" && number:
 		return text + " and must not be 0"
-	case field.Tag() == "required", number:
-		return text + field.Param()
-	case field.Kind() == reflect.String:
-		return text + field.Param() + " characters"
+	case known && (number || !strings.HasSuffix(reasons[field.Tag()], " ")), field.Tag() == "oneof":
+		return text
+	case known && field.Kind() == reflect.String:
+		return text + " characters"
+	case known && (field.Kind() == reflect.Slice || field.Kind() == reflect.Map):
+		return text + " items"
 	}
-	return text + field.Param() + " items"
+	return strings.TrimSpace("must satisfy " + field.Tag() + " " + field.Param())
 }
 
 // parametersOf returns the names of the parameters that have a value: gin's error has that only.

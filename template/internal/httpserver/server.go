@@ -13,7 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// WriteTimeout bounds a whole answer, unless it calls Stream.
+// WriteTimeout bounds a whole answer, unless its handler calls LiftTimeLimits.
 const WriteTimeout = 30 * time.Second
 
 const (
@@ -91,56 +91,61 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// The context of a request has itself without its time limit, and the one that ends when its server
-// shuts down.
+// Keys of the context of a request, for LiftTimeLimits.
 type (
-	unlimitedKey struct{}
-	shutdownKey  struct{}
+	unlimitedKey struct{} // the same context without its time limit
+	shutdownKey  struct{} // a context that ends when the server shuts down
 )
 
-// Stream lifts the time limits of a response that is sent bit by bit, such as server-sent events or
-// a long download: each write has WriteTimeout, and all of them together have none. Call it before
-// the first write. The handler must return once c.Request.Context() ends, which it does when the
-// client goes and when the server shuts down.
-func Stream(c *gin.Context) {
+// LiftTimeLimits is for server-sent events, a long download or a long upload: each write has
+// WriteTimeout, and the request as a whole has no limit. Call it before the first read and write. The
+// handler must return once c.Request.Context() ends, which it does when the client goes and when the
+// server shuts down. For HEAD it has ended already.
+func LiftTimeLimits(c *gin.Context) {
 	ctx := c.Request.Context()
 	if unlimited, ok := ctx.Value(unlimitedKey{}).(context.Context); ok {
 		ctx = unlimited
 	}
-	if shutdown, ok := ctx.Value(shutdownKey{}).(context.Context); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		stop := context.AfterFunc(shutdown, cancel)
-		context.AfterFunc(ctx, func() { stop() }) // when the request ends
+	shutdown, ok := ctx.Value(shutdownKey{}).(context.Context)
+	if !ok {
+		shutdown = context.Background() // in a test without a server
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(shutdown, cancel)
+	context.AfterFunc(ctx, func() { stop() }) // when the request ends
+	if c.Request.Method == http.MethodHead {
+		cancel()
 	}
 	c.Request = c.Request.WithContext(ctx)
 	c.Header("X-Accel-Buffering", "no") // or nginx would gather the answer
-	c.Writer = &streamWriter{c.Writer, http.NewResponseController(c.Writer)}
+	control := http.NewResponseController(c.Writer)
+	_ = control.SetReadDeadline(time.Time{}) // a test's recorder has none
+	c.Writer = &unhurriedWriter{c.Writer, control}
 }
 
-type streamWriter struct {
+type unhurriedWriter struct {
 	gin.ResponseWriter
 
 	control *http.ResponseController
 }
 
-func (w *streamWriter) Write(data []byte) (int, error) {
+func (w *unhurriedWriter) Write(data []byte) (int, error) {
 	w.extend()
 	return w.ResponseWriter.Write(data)
 }
 
-func (w *streamWriter) WriteString(text string) (int, error) {
+func (w *unhurriedWriter) WriteString(text string) (int, error) {
 	w.extend()
 	return w.ResponseWriter.WriteString(text)
 }
 
-func (w *streamWriter) Flush() {
+func (w *unhurriedWriter) Flush() {
 	w.extend()
 	w.ResponseWriter.Flush()
 }
 
-func (w *streamWriter) extend() {
-	_ = w.control.SetWriteDeadline(time.Now().Add(WriteTimeout)) // a test's recorder has none
+func (w *unhurriedWriter) extend() {
+	_ = w.control.SetWriteDeadline(time.Now().Add(WriteTimeout)) // as above
 }
 
-func (w *streamWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *unhurriedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -95,7 +95,7 @@ type gathered struct{ output *Output }
 
 func (g gathered) Write(line []byte) (int, error) { return g.output.write(line, maxGathered) }
 
-// write writes all lines, once they are longer than most.
+// write lets line wait until most bytes do, then writes all of them.
 func (o *Output) write(line []byte, most int) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
