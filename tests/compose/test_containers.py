@@ -589,7 +589,7 @@ def test_a_sudden_stop_is_refused(builds: ImageBuilds) -> None:
 def test_text_in_the_log_is_refused(builds: ImageBuilds) -> None:
     """One line that is not JSON."""
     main = "cmd/myservice/main.go"
-    old = "\tlogging.SetLevel(cfg.LogLevel)\n"
+    old = "\thttpserver.SetUpGin(log)\n"
     image = builds.mutant("distroless", "text", main, old, old + '\tfmt.Println("hello")\n')
     with service(builds, image, *OFTEN) as container:
         check_healthy(container)
