@@ -45,6 +45,9 @@ func TestPingFollowsTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := Open(options, slog.New(slog.DiscardHandler))
+	if used, idle, most, _ := client.Stats(); used != 0 || idle != 1 || most != poolSize {
+		t.Errorf("%d used, %d idle of %d", used, idle, most)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -121,14 +124,14 @@ func TestARealServer(t *testing.T) {
 	if err := client.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if used, idle, most, _ := client.Stats(); used != 0 || idle != 1 || most != poolSize {
+		t.Errorf("%d used, %d idle of %d", used, idle, most)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
 	if err := client.BLPop(ctx, time.Minute, "nobody pushes here").Err(); err == nil || time.Since(start) > time.Second {
 		t.Errorf("the context ended: %v after %s", err, time.Since(start))
-	}
-	if used, idle, most, _ := client.Stats(); used != 0 || idle != 1 || most != poolSize {
-		t.Errorf("%d used, %d idle of %d", used, idle, most)
 	}
 	if err := client.Close(); err != nil {
 		t.Error(err)
