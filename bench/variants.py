@@ -142,8 +142,8 @@ CHOICES = (
                 [
                     Edit(
                         ROUTER,
-                        "ctx, cancel := context.WithTimeout(ctx, limits.Timeout)",
-                        "cancel := func() {}",
+                        "limited, cancel := context.WithTimeout(ctx, limit.Timeout)",
+                        "limited, cancel := ctx, func() {}",
                     )
                 ],
             )

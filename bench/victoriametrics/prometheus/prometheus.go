@@ -14,8 +14,11 @@ type (
 	Labels      map[string]string
 	CounterOpts struct{ Name, Help string }
 	GaugeOpts   struct{ Name, Help string }
-	// HistogramOpts has no buckets: those of the service are both libraries' default.
-	HistogramOpts struct{ Name, Help string }
+	// HistogramOpts has buckets that are not used: the library's own are client_golang's default.
+	HistogramOpts struct {
+		Name, Help string
+		Buckets    []float64
+	}
 
 	Counter interface{ Inc() }
 	Gauge   interface {
@@ -82,6 +85,9 @@ func NewGaugeVec(set *metrics.Set, o GaugeOpts, labels []string) *GaugeVec {
 		return set.GetOrCreateGauge(name, nil)
 	}}}
 }
+
+// DefBuckets are those that the service adds to.
+var DefBuckets []float64
 
 func NewHistogramVec(set *metrics.Set, o HistogramOpts, labels []string) *HistogramVec {
 	return &HistogramVec{vec[Observer]{name: o.Name, labels: labels, create: func(name string) Observer {
