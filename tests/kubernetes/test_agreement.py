@@ -32,7 +32,6 @@ STORE = ("StatefulSet", "Service", "NetworkPolicy", "Secret")
 #: Read from the environment, and no field of Config.
 ELSEWHERE = {
     "CONFIG_FILE": "where the file is",
-    "GOGC": "of the Go runtime",
     "gin.EnvGinMode": "of Gin, GIN_MODE",
 }
 
@@ -43,7 +42,7 @@ def test_every_setting_can_be_set_and_every_one_that_is_set_is_read(whole: Path)
     fields = re.findall(r'^\t\w+ +(\S+) +`env:"([A-Z_]+)"', config, re.MULTILINE)
     settings = {name for kind, name in fields if kind != "Secret"}
     secrets = {name for kind, name in fields if kind == "Secret"}
-    others = set(re.findall(r"[gG]etenv\(([^)]*)\)", code)) - {"key", 'key + "_FILE"'}
+    others = set(re.findall(r"[gG]etenv\(([^)]*)\)", code)) - {"key", 'key+"_FILE"'}
     assert {name.strip('"') for name in others} == set(ELSEWHERE)
     assert {"HTTP_ADDR", "LOG_LEVEL", "GRACE_PERIOD"} <= settings
     assert secrets == {"DATABASE_URL", "REDIS_URL"}

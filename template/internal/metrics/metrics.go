@@ -46,15 +46,17 @@ func New(version, revision string) *prometheus.Registry {
 
 var stalled = regexp.MustCompile(`full .*total=(\d+)`)
 
-// cpuStalled reads the pressure stall information of the container's cgroup, which not every kernel has.
+// cpuStalled reads the pressure stall information of the container's cgroup, or else of the machine.
+// Not every kernel has it.
 func cpuStalled() (seconds float64, ok bool) {
-	content, err := os.ReadFile("/sys/fs/cgroup/cpu.pressure")
-	match := stalled.FindSubmatch(content)
-	if err != nil || match == nil {
-		return 0, false
+	for _, path := range []string{"/sys/fs/cgroup/cpu.pressure", "/proc/pressure/cpu"} {
+		content, err := os.ReadFile(path)
+		if match := stalled.FindSubmatch(content); err == nil && match != nil {
+			microseconds, err := strconv.ParseFloat(string(match[1]), 64)
+			return microseconds / 1e6, err == nil
+		}
 	}
-	microseconds, err := strconv.ParseFloat(string(match[1]), 64)
-	return microseconds / 1e6, err == nil
+	return 0, false
 }
 
 // ConfigReloads returns a function that counts an attempt to reload the configuration.
