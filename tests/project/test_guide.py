@@ -267,10 +267,11 @@ def test_a_step_that_is_left_out_is_named(tmp_path: Path) -> None:
     # Step 6.
     new.edit("README.md", "| monitoring |", "| robots | keep crawlers away | off |\n| monitoring |")
     new.edit("docs/use/service.md", "postgres/, redis/ ", "postgres/, redis/, scrapers/ ")
-    news = "## Unreleased\n\n- `--robots` keeps crawlers away.\n\n"
+    entry = "## Unreleased\n\n- `--robots` keeps crawlers away.\n"
     changelog = (new.repository / "CHANGELOG.md").read_text()
-    new.write(
-        "CHANGELOG.md",
-        re.sub(r"^## (?!Unreleased)", rf"{news}\\g<0>", changelog, count=1, flags=re.M),
-    )
+    if "## Unreleased\n" in changelog:
+        changelog = changelog.replace("## Unreleased\n", entry, 1)
+    else:
+        changelog = re.sub(r"^## ", rf"{entry}\n\g<0>", changelog, count=1, flags=re.M)
+    new.write("CHANGELOG.md", changelog)
     assert new.failing() == set()
