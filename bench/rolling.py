@@ -18,6 +18,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helpers.rendering import version
+
 from bench import servers, table
 from bench.servers import DEFAULT, PATH, SERVICE, SHUTDOWN, Binaries, Server
 
@@ -32,6 +34,16 @@ PERIOD, THRESHOLD, PROBE_TIMEOUT = table.few(5.0, 0.1), 2, 2.0
 MIN_READY = table.few(5.0, 0.1)
 #: From a change of the list until new connections follow it.
 LAG = table.few(1.0, 0.1)
+#: How long the service takes to stop, in the manifests too: by default it has no load balancer.
+TIMES = {
+    name.upper(): f"{version(seconds)}s"
+    for name, seconds in {
+        "drain_delay": "drain_seconds",
+        "shutdown_timeout": "shutdown_seconds",
+        "flush_timeout": "flush_seconds",
+        "grace_period": "grace_period_seconds",
+    }.items()
+}
 REQUEST = f"GET {PATH} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
 
 
@@ -73,7 +85,7 @@ class Cluster:
 
     async def join(self) -> Server:
         """Start a replica; when it is ready, new connections may go to it."""
-        server = servers.start(self.kind, self.binaries)
+        server = servers.start(self.kind, self.binaries, env=TIMES)
         while not await probe(server):
             await asyncio.sleep(0.1)
         await asyncio.sleep(LAG)
