@@ -93,21 +93,20 @@ func (c *Checker) check(ctx context.Context, name string, check Check) bool {
 	return err == nil
 }
 
-// State returns the last results and what follows from them. Before the first of each, the service
-// is down.
-func (c *Checker) State() (status string, details map[string]Result) {
+// State returns the last results, whether there is one of each, and what follows from them.
+func (c *Checker) State() (status string, checked bool, details map[string]Result) {
 	c.mu.RLock()
 	details = maps.Clone(c.results)
 	c.mu.RUnlock()
-	status = Up
+	status, checked = Up, len(details) == len(c.checks)
 	for name, check := range c.checks {
-		switch result, checked := details[name]; {
-		case result.Status == Up:
-		case check.Critical, !checked:
-			return Down, details
+		switch {
+		case details[name].Status == Up:
+		case check.Critical:
+			return Down, checked, details
 		default:
 			status = "DEGRADED"
 		}
 	}
-	return status, details
+	return status, checked, details
 }

@@ -78,6 +78,9 @@ func TestNotReadyBeforeTheFirstRoundNorInTheDrain(t *testing.T) {
 		if code, _ := get(monitor.Ready); code != 503 {
 			t.Errorf("before the first round: %d", code)
 		}
+		if code, _ := get(monitor.Report); code != 200 {
+			t.Errorf("health before the first round: %d", code)
+		}
 		go checker.Run(t.Context())
 		time.Sleep(time.Second)
 		if code, _ := get(monitor.Ready); code != 200 {

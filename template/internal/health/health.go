@@ -24,15 +24,16 @@ type Result struct {
 
 // Monitor answers the probes of the platform.
 type Monitor struct {
-	dependencies func() (status string, details map[string]Result)
+	dependencies func() (status string, checked bool, details map[string]Result)
 	draining     atomic.Bool
 }
 
 // New returns a monitor. The function returns the state of the service, Up or Down or another word,
-// that follows from its dependencies; it must not wait for any. It may be nil.
-func New(dependencies func() (status string, details map[string]Result)) *Monitor {
+// that follows from its dependencies, and whether each has been checked; it must not wait for any. It
+// may be nil.
+func New(dependencies func() (status string, checked bool, details map[string]Result)) *Monitor {
 	if dependencies == nil {
-		dependencies = func() (string, map[string]Result) { return Up, nil }
+		dependencies = func() (string, bool, map[string]Result) { return Up, true, nil }
 	}
 	return &Monitor{dependencies: dependencies}
 }
@@ -48,7 +49,7 @@ func (m *Monitor) Live(w http.ResponseWriter, _ *http.Request) {
 // Ready answers whether the service can take requests.
 func (m *Monitor) Ready(w http.ResponseWriter, _ *http.Request) {
 	status := Up
-	if state, _ := m.dependencies(); state == Down || m.draining.Load() {
+	if state, checked, _ := m.dependencies(); state == Down || !checked || m.draining.Load() {
 		status = Down
 	}
 	answer(w, status, map[string]string{"status": status})
@@ -56,7 +57,7 @@ func (m *Monitor) Ready(w http.ResponseWriter, _ *http.Request) {
 
 // Report answers with the state of each dependency.
 func (m *Monitor) Report(w http.ResponseWriter, _ *http.Request) {
-	status, details := m.dependencies()
+	status, _, details := m.dependencies()
 	if details == nil {
 		details = map[string]Result{}
 	}
