@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from helpers.service import substitute_once
+from helpers.update_cases import write
 
 #: Packages beside `internal`, one of which embeds a folder.
 ADDED = {
@@ -46,11 +47,3 @@ def add_packages(source: Path) -> None:
 def add_secrets(source: Path) -> None:
     """Put files into a render that are nobody else's business."""
     write(source, dict.fromkeys(SECRETS, "hunter2"))
-
-
-def write(source: Path, texts: dict[str, str]) -> None:
-    """Write files, with their folders."""
-    for name, text in texts.items():
-        path = source / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers.team.edit import Change, Edit, after
+from helpers.team.edit import Change, Edit, after, anew
 
 MAIN = "cmd/svc/main.go"
 API = "internal/api/api.go"
@@ -22,15 +22,9 @@ func parseConns(text string) (int32, error) {
 }
 """
 
-_CALLED_BEFORE = """
-import "fmt"
+_CALLED = """\
+package metrics
 
-// Called counts a call of the API by who made it.
-func (r *Recorder) Called(client string) {
-	r.set.GetOrCreateCounter(fmt.Sprintf("api_calls_total{client=%q}", client)).Inc()
-}
-"""
-_CALLED = """
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -44,22 +38,9 @@ func Calls(registry prometheus.Registerer) func(client string) {
 	return func(client string) { calls.WithLabelValues(client).Inc() }
 }
 """
-_CALLED_TEST_BEFORE = """
-import (
-	"strings"
-	"testing"
-)
+_CALLED_TEST = """\
+package metrics
 
-func TestCallsAreCounted(t *testing.T) {
-	recorder := New("", "")
-	recorder.Called("shop")
-	recorder.Called("shop")
-	if text := expose(recorder); !strings.Contains(text, `api_calls_total{client="shop"} 2`+"\\n") {
-		t.Errorf("got %s", text)
-	}
-}
-"""
-_CALLED_TEST = """
 import (
 	"strings"
 	"testing"
@@ -226,8 +207,8 @@ CODE = (
             Change(MAIN, "\tapi.Register(router", "\tapi.Register(router, recorder.Called"),
         ],
         mended=[
-            Change("internal/metrics/calls.go", _CALLED_BEFORE, _CALLED),
-            Change("internal/metrics/calls_test.go", _CALLED_TEST_BEFORE, _CALLED_TEST),
+            anew("metric", "internal/metrics/calls.go", _CALLED),
+            anew("metric", "internal/metrics/calls_test.go", _CALLED_TEST),
             Change(MAIN, "recorder.Called", "metrics.Calls(registry)"),
         ],
         told=[

@@ -24,6 +24,11 @@ def after(path: str, line: str, more: str) -> Change:
     return Change(path, f"{line}\n", f"{line}\n{more}\n")
 
 
+def anew(edit: str, path: str, text: str) -> Change:
+    """Write a file that the edit has added anew."""
+    return Change(path, (FILES / edit / path).read_text(), text)
+
+
 @dataclass(frozen=True)
 class Edit:
     """An edit of a team: `changes`, files that it adds, and files that it has `removed`.

@@ -13,6 +13,7 @@ from helpers.machine import git, run
 from helpers.projects import tree
 from helpers.rendering import build_flags
 from helpers.team.edit import Change, Edit
+from helpers.update_cases import write
 
 VERSION = "0.6.0"
 #: A render in which every edit makes sense.
@@ -40,9 +41,7 @@ def edited(service: Path, project: Path, edits: Sequence[Edit]) -> Path:
     """Copy `service`, with these edits in a commit of the team."""
     shutil.copytree(service, project, symlinks=True)
     for edit in edits:
-        for name, text in edit.added.items():
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            (project / name).write_text(text)
+        write(project, edit.added)
         change(project, edit.changes, edit.name)
         for name in edit.removed:
             (project / name).unlink()
