@@ -29,6 +29,41 @@ type problem struct {
 	Errors map[string]string `json:"errors,omitempty"` // by field
 }
 
+// BadRequest ends a request that c.ShouldBindJSON or its like refuses. Of this error and of the details
+// below, the client reads what is wrong.
+func BadRequest(c *gin.Context, err error) {
+	_ = c.AbortWithError(http.StatusBadRequest, err).SetType(gin.ErrorTypeBind)
+}
+
+// Invalid ends a request whose field has a value that it must not have.
+func Invalid(c *gin.Context, field, reason string) { BadRequest(c, fieldError{field, reason}) }
+
+// Unauthorized ends a request of nobody that is known.
+func Unauthorized(c *gin.Context, detail string) { refuse(c, http.StatusUnauthorized, detail) }
+
+// Forbidden ends a request that its caller must not make.
+func Forbidden(c *gin.Context, detail string) { refuse(c, http.StatusForbidden, detail) }
+
+// NotFound ends a request for what does not exist.
+func NotFound(c *gin.Context, detail string) { refuse(c, http.StatusNotFound, detail) }
+
+// Conflict ends a request that does not fit what is there.
+func Conflict(c *gin.Context, detail string) { refuse(c, http.StatusConflict, detail) }
+
+func refuse(c *gin.Context, status int, detail string) {
+	_ = c.AbortWithError(status, errors.New(detail)).SetType(gin.ErrorTypePublic)
+}
+
+// Fail ends a request that failed by no fault of the client, who does not read err: it is logged.
+func Fail(c *gin.Context, err error) {
+	c.Abort()
+	_ = c.Error(err)
+}
+
+type fieldError struct{ field, reason string }
+
+func (e fieldError) Error() string { return e.field + " " + e.reason }
+
 // problems answers every error that has no body yet. The client reads errors of the types
 // gin.ErrorTypeBind and gin.ErrorTypePublic; the others are logged.
 func problems(log *slog.Logger) gin.HandlerFunc {
@@ -102,12 +137,15 @@ func (p *problem) add(err *gin.Error, c *gin.Context) {
 func (p *problem) refuse(err error, c *gin.Context) {
 	var (
 		invalid   validator.ValidationErrors
+		value     fieldError
 		number    *strconv.NumError
 		wrongType *json.UnmarshalTypeError
 		malformed *json.SyntaxError
 	)
 	p.Errors = map[string]string{}
 	switch {
+	case errors.As(err, &value):
+		p.Errors[value.field] = value.reason
 	case errors.As(err, &invalid):
 		for _, field := range invalid {
 			p.Errors[fieldName(field)] = reason(field)

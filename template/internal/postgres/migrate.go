@@ -43,7 +43,7 @@ func Migrate(ctx context.Context, config *pgxpool.Config, log *slog.Logger) erro
 	}
 	db := stdlib.OpenDB(*connConfig)
 	defer func() { _ = db.Close() }()
-	provider, err := newProvider(db)
+	provider, err := newProvider(db, log)
 	if err != nil {
 		return err
 	}
@@ -65,17 +65,19 @@ func Migrate(ctx context.Context, config *pgxpool.Config, log *slog.Logger) erro
 	return nil
 }
 
-func newProvider(db *sql.DB) (*goose.Provider, error) {
+func newProvider(db *sql.DB, log *slog.Logger) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
-	// Tried every second, for as long as ctx allows.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(migrateTimeout.Seconds())))
+	// A table and no lock of the session: a pooler may give each transaction another session. Tried
+	// every second, for as long as ctx allows. Whoever is killed holds it for another 30 seconds.
+	locker, err := lock.NewPostgresTableLocker(lock.WithTableLogger(log),
+		lock.WithTableLockTimeout(time.Second, uint64(migrateTimeout.Seconds())))
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithLocker(locker))
 }
 
 // reach waits until the server takes connections.

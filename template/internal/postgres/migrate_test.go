@@ -13,14 +13,16 @@ import (
 )
 
 func TestMigrationsAreInOrder(t *testing.T) {
-	provider, err := newProvider(stdlib.OpenDB(*parse(t, "postgres://db/app").ConnConfig))
+	provider, err := newProvider(stdlib.OpenDB(*parse(t, "postgres://db/app").ConnConfig), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, source := range provider.ListSources() {
-		if source.Version != int64(i+1) {
-			t.Errorf("%s is number %d", source.Path, i+1)
+	var before int64
+	for _, source := range provider.ListSources() {
+		if source.Version <= before {
+			t.Errorf("%s comes after number %d", source.Path, before)
 		}
+		before = source.Version
 	}
 }
 
@@ -47,23 +49,5 @@ func TestMigrateGivesUpWhenRefused(t *testing.T) {
 	err := Migrate(t.Context(), config, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "wrong password") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestThreeMigrateAtOnce(t *testing.T) {
-	config := database(t)
-	var output bytes.Buffer
-	log := slog.New(slog.NewTextHandler(&output, nil))
-	failed := make(chan error)
-	for range 3 {
-		go func() { failed <- Migrate(t.Context(), config, log) }()
-	}
-	for range 3 {
-		if err := <-failed; err != nil {
-			t.Error(err)
-		}
-	}
-	if applied := strings.Count(output.String(), "migration=00001_"); applied != 1 {
-		t.Errorf("the first migration was applied %d times:\n%s", applied, &output)
 	}
 }

@@ -2,13 +2,10 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"net"
-	"os"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -109,76 +106,5 @@ func TestParseURLRefuses(t *testing.T) {
 		if _, err := ParseURL(url); err == nil {
 			t.Errorf("%s: no error", url)
 		}
-	}
-}
-
-// database returns the configuration for an empty database of its own on a real server.
-func database(t *testing.T) *pgxpool.Config {
-	t.Helper()
-	url := os.Getenv("TEST_DATABASE_URL")
-	if url == "" {
-		t.Skip("TEST_DATABASE_URL names no server")
-	}
-	server, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := pgx.Identifier{"test_" + time.Now().Format("150405.000000000")}.Sanitize()
-	if _, err := server.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_, err := server.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
-		if err := errors.Join(err, server.Close(context.Background())); err != nil {
-			t.Error(err)
-		}
-	})
-	config := parse(t, url)
-	config.ConnConfig.Database = name[1 : len(name)-1]
-	return config
-}
-
-func TestQueryEndsOnTheServerWithItsContext(t *testing.T) {
-	db, err := Open(t.Context(), database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Pool.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	if _, err := db.Exec(ctx, "SELECT pg_sleep(60)"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-	for running, wait := 1, time.Now().Add(5*time.Second); running > 0; {
-		const query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
-		if err := db.QueryRow(t.Context(), query).Scan(&running); err != nil {
-			t.Fatal(err)
-		}
-		if time.Now().After(wait) {
-			t.Fatal("it still runs")
-		}
-	}
-}
-
-func TestStatsTellAnExhaustedPool(t *testing.T) {
-	config := database(t)
-	config.MaxConns = 1
-	db, err := Open(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Pool.Close()
-	conn, err := db.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Release()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := db.Exec(ctx, "SELECT 1"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-	if used, idle, most, timeouts := db.Stats(); used != 1 || idle != 0 || most != 1 || timeouts != 1 {
-		t.Errorf("%d used, %d idle of %d, %d timeouts", used, idle, most, timeouts)
 	}
 }

@@ -108,16 +108,24 @@ func TestURLOverridesDefaults(t *testing.T) {
 	}
 }
 
-func TestARealServer(t *testing.T) {
+// server returns a client of a real server.
+func server(t *testing.T) *Client {
+	t.Helper()
 	url := os.Getenv("TEST_REDIS_URL")
 	if url == "" {
-		t.Skip("TEST_REDIS_URL names no server")
+		t.Skip("TEST_REDIS_URL names no server: make db starts one, make test uses it")
 	}
 	options, err := ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := Open(options, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func TestARealServer(t *testing.T) {
+	client := server(t)
 	if err := client.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -129,9 +137,6 @@ func TestARealServer(t *testing.T) {
 	start := time.Now()
 	if err := client.BLPop(ctx, time.Minute, "nobody pushes here").Err(); err == nil || time.Since(start) > time.Second {
 		t.Errorf("the context ended: %v after %s", err, time.Since(start))
-	}
-	if err := client.Close(); err != nil {
-		t.Error(err)
 	}
 }
 
