@@ -27,6 +27,7 @@ const (
 	reachTimeout   = time.Minute
 	cancelTimeout  = 5 * time.Second
 	unlockAttempts = 5
+	migrateConns   = 2 // one of them renews the lock
 )
 
 //go:embed migrations/*.sql
@@ -44,6 +45,7 @@ func Migrate(ctx context.Context, config *pgxpool.Config, log *slog.Logger) erro
 	}
 	db := stdlib.OpenDB(*connConfig)
 	defer func() { _ = db.Close() }()
+	db.SetMaxOpenConns(migrateConns)
 	provider, err := newProvider(db, log)
 	if err != nil {
 		return err
