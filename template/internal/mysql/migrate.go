@@ -34,7 +34,7 @@ var migrations embed.FS
 func Migrate(ctx context.Context, config *Config, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	session := &Config{config.Clone(), config.MaxConns, sql.OpenDB}
+	session := &Config{config.Clone(), 2, sql.OpenDB} // one for the statements, one for the lock
 	// By default, a statement waits for a table for a year, and whoever needs the table waits behind it.
 	session.Params["lock_wait_timeout"] = strconv.Itoa(int(migrateTimeout.Seconds()))
 	db, err := Open(session, log)
