@@ -155,7 +155,7 @@ def request_for(service: Service, seconds: float) -> None:
     """Ask for what is answered with 200, 404 and, by an extra route, 500."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        for path, status in {"/v1/greetings/Ada": 200, "/none": 404, "/extra/panic": 500}.items():
+        for path, status in {"/extra/sleep/1": 200, "/none": 404, "/extra/panic": 500}.items():
             assert service.ask(path).status == status
         time.sleep(0.1)
 

@@ -83,7 +83,7 @@ def test_binary_starts_without_its_stores(store_binary: Path, tmp_path: Path) ->
     ) as service:
         service.wait(service.admin_port, "/probes/alive", 200)
         assert service.get(service.admin_port, "/probes/takes-requests")[0] == 503
-        service.wait(service.http_port, "/v1/greetings/Ada", 200)
+        service.wait(service.http_port, "/v1/greetings?limit=0", 400)
         deadline = time.monotonic() + 10
         report: dict[str, Any] = {}
         while len(report.get("details", {})) < 2 and time.monotonic() < deadline:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from helpers import stores
 from helpers.go_trees import everything, go_trees, raced_trees
 from helpers.linters import golangci
 from helpers.machine import CACHE, ROOT, need, run
@@ -19,6 +20,7 @@ from helpers.service import (
     go_as_in_the_image,
     rendered_tree,
 )
+from helpers.stores import Stores
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +44,12 @@ def raced_tree(
     request: pytest.FixtureRequest, tree_of: Callable[[str], RenderedTree]
 ) -> RenderedTree:
     return tree_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Stores]:
+    with stores.at_hand() as started:
+        yield started
 
 
 @pytest.fixture
@@ -79,14 +87,18 @@ def lint_findings(tree: RenderedTree) -> str:
     return done.stdout if done.returncode else ""
 
 
-def failed_tests(tree: RenderedTree) -> str:
-    """The output of the project's own tests, empty where they passed."""
+def failed_tests(tree: RenderedTree, **env: str) -> str:
+    """The output of the project's own tests, empty where they passed.
+
+    `env` names the servers of its data stores.
+    """
     need("gcc")  # for the race detector
     profile = tree.path.parent / "cover.out"
     done = run(
         ["nice", "go", "test", "-race", "-trimpath", "-shuffle=on", "-coverpkg=./...",
          f"-coverprofile={profile}", "./..."],
         tree.path,
+        env,
         ok=False,
     )  # fmt: skip
     return done.stdout if done.returncode else ""
@@ -133,8 +145,8 @@ def test_modules_are_tidy(tree: RenderedTree, toolchain: str) -> None:
     assert tidy_diff(tree, toolchain) == ""
 
 
-def test_project_passes_its_own_tests(raced_tree: RenderedTree) -> None:
-    assert failed_tests(raced_tree) == ""
+def test_project_passes_its_own_tests(raced_tree: RenderedTree, servers: Stores) -> None:
+    assert failed_tests(raced_tree, **servers.for_tests(raced_tree.answers)) == ""
     assert coverage(raced_tree) >= 85
 
 
@@ -155,19 +167,38 @@ def test_default_render_is_small(tree_of: Callable[[str], RenderedTree]) -> None
 
 
 def test_conditions_stay_out_of_the_packages() -> None:
-    allowed = {"main.go.jinja", "config.go.jinja", "router.go.jinja", "httpclient.go.jinja"}
-    assert conditions(ROOT / "template") == allowed
+    allowed = {"main.go", "config.go", "api.go", "router.go", "httpclient.go"}
+    assert conditions(ROOT / "template") == {f"{name}.jinja" for name in allowed}
 
 
-def test_packages_do_not_import_each_other(tree_of: Callable[[str], RenderedTree]) -> None:
-    imports_of = '{{.ImportPath}}: {{join .Imports " "}}'
-    tree = tree_of(everything())
-    listing = go(tree, "list", "-f", imports_of, "./internal/...")
+#: Which packages of the service a package may import, main apart.
+IMPORTS = {
+    "api": {"greeting", "httpserver"},
+    "greeting/greetingtest": {"greeting"},
+    "httpserver": {"logging"},
+    "mysql": {"greeting"},
+    "mysql/mysqltest": {"mysql"},
+    "postgres": {"greeting"},
+    "postgres/postgrestest": {"postgres"},
+    "redis": {"greeting"},
+}
+
+
+def imports(tree: RenderedTree) -> dict[str, set[str]]:
+    """What each package below internal/ imports of the others."""
+    listing = go(tree, "list", "-f", '{{.ImportPath}} {{join .Imports " "}}', "./internal/...")
     assert listing
-    for line in listing.splitlines():
-        package, _, imports = line.partition(": ")
-        own = re.findall(rf"{tree.answers['module_path']}/internal/(\w+)", imports)
-        assert own == (["logging"] if package.endswith("/httpserver") else []), line
+    own = f"{tree.answers['module_path']}/internal/"
+    lines = [line.split() for line in listing.splitlines()]
+    return {
+        line[0].removeprefix(own): {name.removeprefix(own) for name in line[1:] if own in name}
+        for line in lines
+    }
+
+
+def test_packages_import_few_others(tree_of: Callable[[str], RenderedTree]) -> None:
+    found = imports(tree_of(everything()))
+    assert {name: used for name, used in found.items() if used - IMPORTS.get(name, set())} == {}
 
 
 # -- each checker rejects a fault ----------------------------------------------------------

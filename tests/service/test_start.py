@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import servers
+from helpers import stores
 from helpers.go_trees import everything, go_trees, go_values, never_started, raced_trees
 from helpers.log_lines import faulty_lines
 from helpers.machine import ROOT, run
 from helpers.rendering import render_from
-from helpers.servers import Postgres, Redis
 from helpers.service import (
     TOOLCHAINS,
     RenderedTree,
@@ -28,15 +27,13 @@ from helpers.service import (
     running,
     substitute_once,
 )
+from helpers.stores import Stores
 
 
 @pytest.fixture(scope="module")
-def stores() -> Iterator[dict[str, str]]:
-    """What a service is told of a real PostgreSQL and a real Redis, whether it needs them or not."""
-    with servers.at_hand(Postgres) as postgres, servers.at_hand(Redis) as redis:
-        postgres.start()
-        redis.start()
-        yield {"DATABASE_URL": postgres.create().url, "REDIS_URL": redis.url}
+def servers() -> Iterator[Stores]:
+    with stores.at_hand() as started:
+        yield started
 
 
 def fault_of_start(tree: RenderedTree, binary: Path, **environment: str) -> str:
@@ -55,16 +52,17 @@ def serve(tree: RenderedTree, service: Service) -> None:
     """Ask what a rendered service answers from the first."""
     service.wait(service.admin_port, tree.answers.get("liveness_path", "/healthz"), 200)
     service.wait(service.admin_port, tree.answers.get("readiness_path", "/ready"), 200)
-    service.wait(service.http_port, "/v1/greetings/Ada", 200)
+    assert service.post('{"name":"Ada"}').status == 201
+    assert "Hello, Ada!" in service.wait(service.http_port, "/v1/greetings/Ada", 200)
 
 
 @pytest.mark.parametrize("name", go_trees())
-def test_a_service_starts_and_stops(name: str, stores: dict[str, str], tmp_path: Path) -> None:
+def test_a_service_starts_and_stops(name: str, servers: Stores, tmp_path: Path) -> None:
     tree = rendered_tree(tmp_path, **go_trees()[name])
     # As in the image, whose Go is the newest; what is built often, with the oldest as well.
     for toolchain in TOOLCHAINS if name in raced_trees() else TOOLCHAINS[-1:]:
         binary = build(tree, toolchain)
-        assert fault_of_start(tree, binary, **stores) == ""
+        assert fault_of_start(tree, binary, **servers.ready(tree.answers, binary)) == ""
         assert run([binary, "version"], tree.path).stdout.startswith(
             f"{tree.service} v1.2.3 (revision abc, built 2026-11-23, go1."
         )
@@ -120,17 +118,17 @@ def first_with(name: str, value: Any) -> str:
 
 @pytest.mark.parametrize("said", VALUES)
 def test_a_panic_at_start_is_noticed(
-    said: str, built: Callable[[str], tuple[RenderedTree, Path]], stores: dict[str, str]
+    said: str, built: Callable[[str], tuple[RenderedTree, Path]], servers: Stores
 ) -> None:
     tree, binary = built(first_with(*VALUES[said]))
-    assert f"panic: {said}" in fault_of_start(tree, binary, **stores, FAULT=said)
+    assert f"panic: {said}" in fault_of_start(tree, binary, **servers.ready(tree.answers, binary), FAULT=said)
 
 
 def test_a_service_that_does_not_panic_is_not_refused(
-    built: Callable[[str], tuple[RenderedTree, Path]], stores: dict[str, str]
+    built: Callable[[str], tuple[RenderedTree, Path]], servers: Stores
 ) -> None:
     tree, binary = built(everything())
-    assert fault_of_start(tree, binary, **stores) == ""
+    assert fault_of_start(tree, binary, **servers.ready(tree.answers, binary)) == ""
 
 
 def test_a_stop_that_fails_is_noticed(tmp_path: Path) -> None:

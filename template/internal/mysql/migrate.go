@@ -23,6 +23,7 @@ const (
 	// a deployment that takes longer counts as failed.
 	migrateTimeout = 5 * time.Minute
 	reachTimeout   = time.Minute
+	unlockAttempts = 5
 )
 
 //go:embed migrations/*.sql
@@ -71,7 +72,8 @@ func newProvider(db *sql.DB, log *slog.Logger) (*goose.Provider, error) {
 	}
 	// Tried every second, for as long as ctx allows. Whoever is killed holds it for another 30 seconds.
 	locker, err := lock.NewMySQLTableLocker(lock.WithTableLogger(log),
-		lock.WithTableLockTimeout(time.Second, uint64(migrateTimeout.Seconds())))
+		lock.WithTableLockTimeout(time.Second, uint64(migrateTimeout.Seconds())),
+		lock.WithTableUnlockTimeout(time.Second, unlockAttempts))
 	if err != nil {
 		return nil, err
 	}

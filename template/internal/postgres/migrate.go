@@ -26,6 +26,7 @@ const (
 	migrateTimeout = 5 * time.Minute
 	reachTimeout   = time.Minute
 	cancelTimeout  = 5 * time.Second
+	unlockAttempts = 5
 )
 
 //go:embed migrations/*.sql
@@ -73,7 +74,8 @@ func newProvider(db *sql.DB, log *slog.Logger) (*goose.Provider, error) {
 	// A table and no lock of the session: a pooler may give each transaction another session. Tried
 	// every second, for as long as ctx allows. Whoever is killed holds it for another 30 seconds.
 	locker, err := lock.NewPostgresTableLocker(lock.WithTableLogger(log),
-		lock.WithTableLockTimeout(time.Second, uint64(migrateTimeout.Seconds())))
+		lock.WithTableLockTimeout(time.Second, uint64(migrateTimeout.Seconds())),
+		lock.WithTableUnlockTimeout(time.Second, unlockAttempts))
 	if err != nil {
 		return nil, err
 	}

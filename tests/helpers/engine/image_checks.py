@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.engine import Container, Engine
-from helpers.engine.docker import eventually, get
+from helpers.engine.docker import ask, eventually, get
 
 HTTP, ADMIN = 8080, 9090
 USER = "65532:65532"
@@ -64,10 +64,22 @@ def check_user(container: Container) -> None:
     assert status["NoNewPrivs"] == "1"
 
 
+def create_greeting(container: Container) -> None:
+    """Let there be a greeting for Ada; a service with a data store has it from then on."""
+
+    def created() -> bool:
+        body = b'{"name":"Ada"}'
+        answer = ask("127.0.0.1", container.port(HTTP), "/v1/greetings", "POST", body)
+        return answer.status in (201, 409)
+
+    assert eventually(created, 15), container.output()
+
+
 def check_api(container: Container) -> None:
     """The API answers on its port, and the admin endpoints only on theirs."""
+    create_greeting(container)
     assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
-    assert container.get(HTTP, "/v1/greetings/Ada").json() == {"message": "Hello, Ada!"}
+    assert container.get(HTTP, "/v1/greetings/Ada").json()["message"] == "Hello, Ada!"
     for path in ("/healthz", "/ready", "/health", "/metrics", "/version"):
         assert container.get(HTTP, path).status == 404, f"{path} is public"
         assert container.answers(ADMIN, path), f"{path} does not answer 200"
@@ -95,6 +107,7 @@ def check_logs(container: Container) -> None:
 def check_stop(container: Container, within: float, drain: float) -> None:
     """SIGTERM: no request fails while it drains, then it is gone with exit code 0."""
     port, admin = container.port(HTTP), container.port(ADMIN)
+    create_greeting(container)
     assert container.answers(HTTP, "/v1/greetings/Ada"), container.output()
     asked = time.monotonic()
     stopping = threading.Thread(
