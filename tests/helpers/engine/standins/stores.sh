@@ -52,15 +52,16 @@ if [ ! -d "$data/mysql" ]; then
   mariadb-install-db --no-defaults --datadir="$data" --auth-root-authentication-method=normal \
     --skip-test-db --skip-name-resolve >/dev/null
   {
+    # A statement a line.
     echo "DELETE FROM mysql.global_priv WHERE User = '';"
-    [ -z "${MYSQL_ROOT_PASSWORD:-}" ] || echo "FLUSH PRIVILEGES;
-      ALTER USER root@localhost IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';
-      GRANT ALL ON *.* TO root@'%' IDENTIFIED BY '$MYSQL_ROOT_PASSWORD' WITH GRANT OPTION;"
-    [ -z "${MYSQL_DATABASE:-}" ] || echo "FLUSH PRIVILEGES; CREATE DATABASE \`$MYSQL_DATABASE\`;"
+    echo "FLUSH PRIVILEGES;"
+    [ -z "${MYSQL_ROOT_PASSWORD:-}" ] ||
+      echo "GRANT ALL ON *.* TO root@'%' IDENTIFIED BY '$MYSQL_ROOT_PASSWORD' WITH GRANT OPTION;"
+    [ -z "${MYSQL_DATABASE:-}" ] || echo "CREATE DATABASE \`$MYSQL_DATABASE\`;"
     [ -z "${MYSQL_USER:-}" ] || {
       password=${MYSQL_PASSWORD:-$(cat "${MYSQL_PASSWORD_FILE:-/dev/null}")}
-      echo "CREATE USER \`$MYSQL_USER\`@'%' IDENTIFIED BY '$password';
-        GRANT ALL ON \`$MYSQL_DATABASE\`.* TO \`$MYSQL_USER\`@'%';"
+      echo "CREATE USER \`$MYSQL_USER\`@'%' IDENTIFIED BY '$password';"
+      echo "GRANT ALL ON \`$MYSQL_DATABASE\`.* TO \`$MYSQL_USER\`@'%';"
     }
   } | mariadbd --no-defaults --datadir="$data" --bootstrap --silent-startup
 fi
