@@ -253,8 +253,8 @@ def unwatched(service: Mapping[str, Any]) -> Iterator[str]:
 def unpinned(service: Mapping[str, Any]) -> Iterator[str]:
     """Check that an image has a tag to the patch level; what is built here is called dev."""
     name, _, tag = service.get("image", "").rpartition(":")
-    # PostgreSQL has no third part.
-    parts = r"\d+\.\d+" if name == "postgres" else r"v?\d+\.\d+\.\d+"
+    # PostgreSQL has no third part; of MySQL, the series with long support.
+    parts = r"\d+\.\d+" if name in ("postgres", "mysql") else r"v?\d+\.\d+\.\d+"
     if not re.match(rf"{parts}(-|\Z)", tag) and not name.startswith("ghcr.io/acme/"):
         yield "image"
 
@@ -335,7 +335,7 @@ def test_every_stack_is_confined_limited_and_watched(tmp_path: Path) -> None:
         stack = Stack(rendered.write(tmp_path / str(number)))
         assert stack.faults() == set(), rendered.answers
         expected = {"nginx", "app", *rendered.answers["datastores"]}
-        expected |= {"migrate"} if "postgres" in expected else set()
+        expected |= {"migrate"} if {"postgres", "mysql"} & expected else set()
         core = {name for name, service in stack.services.items() if "profiles" not in service}
         assert core == expected
         of_profiles = {p for s in stack.services.values() for p in s.get("profiles", [])}

@@ -391,6 +391,27 @@ def test_compose_brings_everything_up(builds: ImageBuilds, tmp_path: Path) -> No
         its.down()
 
 
+def test_compose_brings_mysql_up(builds: ImageBuilds, tmp_path: Path) -> None:
+    """The database is initialised, migrated and healthy, confined as the others, and keeps its data.
+
+    Without the real image, Debian's MariaDB stands in for MySQL.
+    """
+    project = render(tmp_path / "compose-mysql", deploy=["compose"], datastores=["mysql"])
+    its = stack(builds, project, free_port())
+    try:
+        its.up()
+        assert its.compose.state(its.project)["mysql"] == "healthy"
+        assert its.ask("/v1/greetings", "POST", b'{"name":"Ada"}').status == 201
+        its("stop", "mysql")
+        its("up", "--detach", "--wait")
+        assert its.ask("/v1/greetings/Ada").json()["message"] == "Hello, Ada!"
+        [mysql] = its.containers("mysql")
+        password = (project / ".secrets/mysql_password").read_text()
+        assert password not in mysql.output()
+    finally:
+        its.down()
+
+
 @pytest.fixture(scope="module")
 def whole(builds: ImageBuilds, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything that Compose can bring up without a profile."""

@@ -55,6 +55,7 @@ def profile(name: str) -> Callable[[Mapping[str, Any]], bool]:
 ONLY: dict[str, Callable[[dict[str, Any]], bool]] = {
     "deploy/kubernetes/": on_kubernetes,
     "deploy/kubernetes/overlays/dev/postgres": lambda answers: "postgres" in answers["datastores"],
+    "deploy/kubernetes/overlays/dev/mysql": lambda answers: "mysql" in answers["datastores"],
     "deploy/kubernetes/overlays/dev/redis": lambda answers: "redis" in answers["datastores"],
     "compose.yaml": on_compose,
     "deploy/compose/": on_compose,
@@ -64,6 +65,9 @@ ONLY: dict[str, Callable[[dict[str, Any]], bool]] = {
     "deploy/compose/observability/dashboard.json": lambda answers: not answers.get("monitoring"),
     "deploy/compose/logging": profile("logging"),
     "internal/postgres/": lambda answers: "postgres" in answers["datastores"],
+    "internal/mysql/": lambda answers: "mysql" in answers["datastores"],
+    "internal/metrics/waits": lambda answers: "mysql" in answers["datastores"],
+    "internal/tracing/sql": lambda answers: "mysql" in answers["datastores"],
     "internal/redis/": lambda answers: "redis" in answers["datastores"],
     "config/": on_compose,
     "internal/tracing/": lambda answers: answers["tracing"],
@@ -390,7 +394,9 @@ def test_yaml_and_json_parse() -> None:
 def test_what_was_not_chosen_is_not_mentioned() -> None:
     observability, logging = profile("observability"), profile("logging")
     words: dict[str, Callable[[dict[str, Any]], bool]] = {
-        "(?i:postgres|database)": lambda answers: "postgres" in answers["datastores"],
+        "(?i:postgres)": lambda answers: "postgres" in answers["datastores"],
+        "(?i:mysql|mariadb)": lambda answers: "mysql" in answers["datastores"],
+        "(?i:database)": lambda answers: bool({"postgres", "mysql"} & {*answers["datastores"]}),
         "(?i:redis)": lambda answers: "redis" in answers["datastores"],
         r"secretName": lambda answers: bool(answers["datastores"]),
         # What the profiles bring has passwords, too.
@@ -449,7 +455,7 @@ def test_what_was_not_chosen_is_not_mentioned() -> None:
             ):
                 continue
             if path.startswith("deploy/kubernetes/overlays/dev/") and path.endswith(
-                ("/postgres.yaml", "/redis.yaml")
+                ("/postgres.yaml", "/mysql.yaml", "/redis.yaml")
             ):
                 continue
             for word, wanted in words.items():

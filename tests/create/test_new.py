@@ -260,7 +260,7 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
         ["new", "svc", "--base-image", "scratch", "-y"],
         "'scratch' is not one of 'distroless', 'alpine'",
     ),
-    "unknown of several": (["new", "svc", "--datastores", "mysql", "-y"], "'mysql' is not one of"),
+    "unknown of several": (["new", "svc", "--datastores", "mongo", "-y"], "'mongo' is not one of"),
     "none and one": (
         ["new", "svc", "--datastores", "none", "--datastores", "redis", "-y"],
         "'none' goes with nothing else",

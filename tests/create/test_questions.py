@@ -231,7 +231,7 @@ WITH: dict[str, dict[str, Any]] = {
 }
 
 REFUSED: dict[str, list[Any]] = {
-    "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "default", "kube-system", "postgres", "nginx", "ünï", "9lives", ".git/hooks"],
+    "service_name": ["", "-a", "a-", "A", "a_b", "a b", "a" * 53, "abc\n", "../x", "a/b", ".", "a\\b", "vendor", "internal", "testdata", "default", "kube-system", "postgres", "mysql", "nginx", "ünï", "9lives", ".git/hooks"],
     "description": ["", " ", "two\nlines", "tab\there", "x" * 201, "bell\x07", "back\\slash"],
     "module_path": ["", "myservice", "Github.com/acme/x", "github.com/acme/", "github.com//x", "github.com/../x", "github.com/acme/x y", "github.com/acme/x;", "https://github.com/acme/x", "github.com/acme/x\n", "a.b/v1", "a.b/x/v0", "a.b/x/v01", "a.b/con", "a.b/x.", "a.b/vendor/x", "gopkg.in/x.v1", "/a.b/x", "a.b/-x/[[ y ]]"],
     "registry": ["", "acme", "ghcr.io", "https://ghcr.io/acme", "ghcr.io/Acme", "ghcr.io/", "ghcr.io//x", "ghcr.io/acme:tag", "host:0/x", "host:70000/x", "ghcr.io/a b", "ghcr.io/acme\n", "-h.io/x"],
@@ -244,6 +244,7 @@ REFUSED: dict[str, list[Any]] = {
     "readiness_period_seconds": [0, 301],
     "probe_timeout_seconds": [0, 61],
     "deploy": [[]],
+    "datastores": [["postgres", "mysql"], ["postgres", "mysql", "redis"]],
     "host_name": ["localhost", "Shop.example.com", "shop.example.com.", "-a.example.com", "a..b", "10.0.0.1", "https://a.io", "a.io:80", "a.io/x", "*.a.io", "a_b.io", "a" * 64 + ".io", "a.io\n", "a." * 122 + "io"],
     "rollout": ["canary"],
     "secret_store": ["", "vault", "https://vault.example.com", "https://vault.example.com/", "https://vault.example.com/kv", "https://vault.example.com/kv/", "vault.example.com/kv/x", "https://v.io/kv/a b", "https://v.io/kv/../x", "https://v.io/kv/x\n"],
@@ -355,6 +356,7 @@ FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(Healt
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 RESERVED = {"vendor", "internal", "testdata", "default"} | {
     "postgres",
+    "mysql",
     "redis",
     "nginx",
     "grafana",

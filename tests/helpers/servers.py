@@ -1,4 +1,7 @@
-"""Real servers of Debian's packages, run as an unprivileged user on free ports of 127.0.0.1."""
+"""Real servers of Debian's packages, run as an unprivileged user on free ports of 127.0.0.1.
+
+Debian has no MySQL: its MariaDB, which speaks the same protocol, stands in for it.
+"""
 
 from __future__ import annotations
 
@@ -80,13 +83,68 @@ class Server:
             time.sleep(0.1)
 
 
-class Postgres(Server):
-    """PostgreSQL with a role `app` and its databases."""
+class SQL(Server):
+    """A server with a user `app` and its databases."""
+
+    #: The answer to `datastores`, which is also the package and the scheme of its URL.
+    kind: str
+    #: The database that is always there.
+    admin: str
+    #: What counts the statements that sleep, and the connections, of the database `{}`.
+    asleep: str
+    connected: str
+    #: What lists the columns of a database, and the migrations.
+    columns: str
+    versions: str
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.count = 0
+
+    def url(self, database: str) -> str:
+        raise NotImplementedError
+
+    def create(self, **settings: float) -> Database:
+        """Create an empty database. Migrations of tests can ask for `settings`."""
+        raise NotImplementedError
+
+    def set(self, database: str, name: str, value: float) -> None:
+        """Change a setting."""
+        raise NotImplementedError
+
+    def ask(self, database: str, query: str) -> list[str]:
+        """The rows of an answer, a line each."""
+        done = self._client(database, query)
+        assert done.returncode == 0, done.stdout
+        return done.stdout.replace("\t", "|").split("\n")[:-1]
+
+    def start(self) -> None:
+        super().start()
+        eventually(
+            f"{self.kind} answers", lambda: self._client(self.admin, "SELECT 1").returncode == 0
+        )
+
+    def _client(self, database: str, query: str) -> subprocess.CompletedProcess[str]:
+        raise NotImplementedError
+
+
+class Postgres(SQL):
+    """PostgreSQL. Settings are asked for as test.<name>."""
+
+    kind = admin = "postgres"
+    asleep = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'PgSleep'"
+    )
+    connected = "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'"
+    columns = (
+        "SELECT table_name, column_name, data_type FROM information_schema.columns "
+        "WHERE table_schema = 'public' ORDER BY 1, 2"
+    )
+    versions = "SELECT version_id, is_applied FROM goose_db_version ORDER BY id"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.programs = postgres_programs()
-        self.count = 0
         (folder / "password").write_text(PASSWORD)
         give(folder)
         done = subprocess.run(
@@ -112,40 +170,95 @@ class Postgres(Server):
     def url(self, database: str) -> str:
         return f"postgres://app:{PASSWORD}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
-    def start(self) -> None:
-        super().start()
-
-        def ready() -> bool:
-            return self._psql("postgres", "SELECT 1").returncode == 0
-
-        eventually("PostgreSQL answers", ready)
-
     def create(self, **settings: float) -> Database:
-        """Create an empty database, in which `settings` can be asked for as test.<name>."""
         self.count += 1
         database = Database(self, f"app{self.count}")
-        statements = [f"SET test.{name} = {value}" for name, value in settings.items()]
         self.ask("postgres", f"CREATE DATABASE {database.name}")
-        for statement in statements:
-            self.ask("postgres", f"ALTER DATABASE {database.name} {statement}")
+        for name, value in settings.items():
+            self.set(database.name, name, value)
         return database
 
-    def ask(self, database: str, query: str) -> list[str]:
-        """The rows of an answer, a line each."""
-        done = self._psql(database, query)
-        assert done.returncode == 0, done.stdout
-        return done.stdout.split("\n")[:-1]
+    def set(self, database: str, name: str, value: float) -> None:
+        self.ask("postgres", f"ALTER DATABASE {database} SET test.{name} = {value}")
 
-    def _psql(self, database: str, query: str) -> subprocess.CompletedProcess[str]:
+    def _client(self, database: str, query: str) -> subprocess.CompletedProcess[str]:
         psql = (self.programs / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", query)
         return run([*psql, self.url(database)], self.folder, ok=False, timeout=30)
+
+
+class MariaDB(SQL):
+    """MariaDB, in place of MySQL. Settings are rows of the table `settings`."""
+
+    kind = admin = "mysql"
+    asleep = (
+        "SELECT count(*) FROM information_schema.processlist "
+        "WHERE db = '{}' AND state = 'User sleep'"
+    )
+    connected = "SELECT count(*) FROM information_schema.processlist WHERE db = '{}'"
+    columns = (
+        "SELECT table_name, column_name, column_type FROM information_schema.columns "
+        "WHERE table_schema = database() AND table_name <> 'settings' ORDER BY 1, 2"
+    )
+    versions = "SELECT version_id, if(is_applied, 't', 'f') FROM goose_db_version ORDER BY id"
+
+    def __init__(self, folder: Path) -> None:
+        for program in ("mariadbd", "mariadb-install-db", "mariadb"):
+            need(program)
+        super().__init__(folder)
+        give(folder)
+        done = subprocess.run(
+            [
+                *("mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}"),
+                *("--auth-root-authentication-method=normal", "--skip-test-db"),
+            ],
+            cwd=folder, user=user(), group=user_group(), extra_groups=[],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.fail(f"mariadb-install-db: {done.stdout}{done.stderr}", pytrace=False)
+        # A statement a line. Without names of hosts, the anonymous user of localhost is out.
+        (folder / "init.sql").write_text(
+            f"CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            "GRANT ALL ON *.* TO app@'%';\n"
+        )
+
+    @property
+    def command(self) -> Sequence[str | Path]:
+        return [
+            *("mariadbd", "--no-defaults", f"--datadir={self.folder / 'data'}"),
+            *(f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve"),
+            *(f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}"),
+            *(f"--init-file={self.folder / 'init.sql'}", "--innodb-flush-log-at-trx-commit=0"),
+            *("--innodb-buffer-pool-size=32M", "--max-connections=60"),
+        ]
+
+    def url(self, database: str) -> str:
+        return f"mysql://app:{PASSWORD}@127.0.0.1:{self.port}/{database}?tls=false"
+
+    def create(self, **settings: float) -> Database:
+        self.count += 1
+        database = Database(self, f"app{self.count}")
+        self.ask(self.admin, f"CREATE DATABASE {database.name}")
+        if settings:
+            database.ask("CREATE TABLE settings (name varchar(20) PRIMARY KEY, value double)")
+        for name, value in settings.items():
+            self.set(database.name, name, value)
+        return database
+
+    def set(self, database: str, name: str, value: float) -> None:
+        self.ask(database, f"REPLACE INTO settings VALUES ('{name}', {value})")
+
+    def _client(self, database: str, query: str) -> subprocess.CompletedProcess[str]:
+        client = ("mariadb", "--no-defaults", "--batch", "--skip-column-names", "--user=app")
+        where = (f"--password={PASSWORD}", "--host=127.0.0.1", f"--port={self.port}", database)
+        return run([*client, "-e", query, *where], self.folder, ok=False, timeout=30)
 
 
 @dataclass(frozen=True)
 class Database:
     """A database of a server."""
 
-    server: Postgres
+    server: SQL
     name: str
 
     @property
@@ -157,12 +270,16 @@ class Database:
         return self.server.ask(self.name, query)
 
     def has(self, table: str) -> bool:
-        return self.ask(f"SELECT to_regclass('{table}') IS NOT NULL") == ["t"]
+        return any(line.startswith(f"{table}|") for line in self.ask(self.server.columns))
 
     def sleepers(self) -> int:
         """How many statements sleep."""
-        where = "datname = current_database() AND wait_event = 'PgSleep'"
-        [count] = self.ask(f"SELECT count(*) FROM pg_stat_activity WHERE {where}")
+        [count] = self.server.ask(self.server.admin, self.server.asleep.format(self.name))
+        return int(count)
+
+    def connections(self) -> int:
+        """How many connections there are to it."""
+        [count] = self.server.ask(self.server.admin, self.server.connected.format(self.name))
         return int(count)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from helpers import servers
 from helpers.machine import run
-from helpers.servers import Postgres, Redis, Server
+from helpers.servers import MariaDB, Postgres, Redis, Server
 
 #: The servers by the answers that ask for them.
-KINDS: dict[str, type[Server]] = {"postgres": Postgres, "redis": Redis}
+KINDS: dict[str, type[Server]] = {"postgres": Postgres, "mysql": MariaDB, "redis": Redis}
 
 
 class Stores:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from helpers.combinations import CUSTOM
 from helpers.machine import make
@@ -117,8 +118,9 @@ def test_a_replica_is_given_what_was_answered() -> None:
 # --- What agrees with Compose and the code
 
 
-def test_only_dev_brings_its_stores(tmp_path: Path) -> None:
-    full = render(tmp_path / "myservice", datastores=["postgres", "redis"])
+@pytest.mark.parametrize(("database", "port"), [("postgres", 5432), ("mysql", 3306)])
+def test_only_dev_brings_its_stores(database: str, port: int, tmp_path: Path) -> None:
+    full = render(tmp_path / "myservice", datastores=[database, "redis"])
     make(full, "secrets")
     dev, staging, prod = (built(full, name) for name in ("dev", "staging", "prod"))
     app = {"app.kubernetes.io/name": "myservice"}
@@ -129,13 +131,24 @@ def test_only_dev_brings_its_stores(tmp_path: Path) -> None:
         labels = objects["Namespace myservice"]["metadata"]["labels"]
         assert labels.pop("environment") == name
     assert staging == prod
-    brought = {f"{kind} {name}" for name in ("postgres", "redis") for kind in STORE}
+    brought = {f"{kind} {name}" for name in (database, "redis") for kind in STORE}
     assert set(dev) - set(prod) == brought | {"Secret myservice"}
-    for name, key in [("postgres", "database_url"), ("redis", "redis_url")]:
+    for name, key in [(database, "database_url"), ("redis", "redis_url")]:
         address = base64.b64decode(dev["Secret myservice"]["data"][key]).decode()
         assert f"@{name}:" in address
         [rule] = dev[f"NetworkPolicy {name}"]["spec"]["ingress"]
         assert rule["from"] == [{"podSelector": {"matchLabels": app}}]
+    # What the service is told, listens, and may be reached.
+    assert listens(dev[f"StatefulSet {database}"]) == {database: port}
+    address = base64.b64decode(dev["Secret myservice"]["data"]["database_url"]).decode()
+    assert f"@{database}:{port}/app" in address
+    password = base64.b64decode(dev[f"Secret {database}"]["data"][f"{database}_password"]).decode()
+    assert address.startswith(f"{database}://app:{password}@")
+    for objects in (dev, prod):
+        policy = objects["NetworkPolicy myservice"]["spec"]["egress"]
+        assert {"port": port, "protocol": "TCP"} in [
+            {"protocol": "TCP", **allowed} for rule in policy for allowed in rule["ports"]
+        ]
 
 
 def test_settings_that_reload_are_mounted_as_a_folder(whole: Path) -> None:

@@ -211,11 +211,12 @@ def excused(build: Build, document: Object) -> set[tuple[str, str]]:
             ("kube-linter", "dangling-horizontalpodautoscaler"): rollout,
         }
     elif kind == "StatefulSet":
-        # A store of dev: by its tag, and PostgreSQL as the user that its image has.
+        # A store of dev: by its tag, and a database as the user that its image has.
         reasons = {
             ("checkov", "CKV_K8S_43"): dev,
-            ("checkov", "CKV_K8S_40"): dev and name == "postgres",
-            ("kube-score", "container-security-context-user-group-id"): dev and name == "postgres",
+            ("checkov", "CKV_K8S_40"): dev and name in ("postgres", "mysql"),
+            ("kube-score", "container-security-context-user-group-id"): dev
+            and name in ("postgres", "mysql"),
         }
     elif kind == "DaemonSet":
         # Fluent Bit reads the node's files, which are root's, and asks for the labels of pods.

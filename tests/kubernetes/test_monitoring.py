@@ -91,7 +91,7 @@ def write_rules(folder: Path, text: str) -> Path:
 def test_prometheus_accepts_every_rule(tmp_path: Path) -> None:
     need("promtool")
     texts = variants(f"{MONITORING}/prometheusrule.yaml")
-    assert len(texts) == 3, "without a store, with PostgreSQL, and with Redis alone"
+    assert len(texts) == 5, "without a store, with Redis alone, with PostgreSQL, with MySQL or both"
     for text in texts.values():
         run(["promtool", "check", "rules", write_rules(tmp_path, text)], tmp_path)
     broken = mutate(text, "histogram_quantile(0.99,", "histogram_quantile(")
@@ -225,6 +225,28 @@ def test_an_alert_fires_when_it_should(alert: str, project: Path, tmp_path: Path
     for step in {case.step for case in CASES if case.alert == alert}:
         cases = [case for case in CASES if (case.alert, case.step) == (alert, step)]
         run(unit_test(tmp_path, write_rules(tmp_path, text), cases, LABELS), tmp_path)
+
+
+#: With MySQL, more than one request that waits on average stands for those that wait in vain.
+WITH_MYSQL = [
+    Case("MySQL wakes somebody", "DependencyDown", of_each("dependency_up", "0x9", "0x9"), {1: 0, 4: 1}, 'name="mysql", severity="critical"'),
+    Case("requests wait", "PoolExhausted", of_each("db_client_connections_wait_seconds_total", "0+70x9", "0+70x9"), {1: 0, 5: 1}, 'pool="mysql", severity="warning"'),
+    Case("some wait a little", "PoolExhausted", of_each("db_client_connections_wait_seconds_total", "0+20x9", "0+20x9"), {5: 0, 8: 0}, 'pool="mysql"'),
+    Case("requests to Redis wait in vain", "PoolExhausted", of_each("db_client_connections_timeouts_total", "0+3x9", "0x9"), {1: 0, 5: 1}, 'pool="redis", severity="warning"'),
+]  # fmt: skip
+
+
+def test_alerts_of_mysql_fire_when_they_should(tmp_path: Path) -> None:
+    """The last case needs Redis as well; without it, no rule asks for what only Redis counts."""
+    for stores in (["mysql", "redis"], ["mysql"]):
+        project = render(tmp_path / "-".join(stores), **{**ANSWERS, "datastores": stores})
+        text = (project / MONITORING / "prometheusrule.yaml").read_text()
+        cases = WITH_MYSQL[: None if "redis" in stores else -1]
+        run(unit_test(tmp_path, write_rules(tmp_path, text), cases, LABELS), tmp_path)
+        assert ("timeouts_total" in text) == ("redis" in stores)
+        late = mutate(text, "wait_seconds_total{", "waits_total{")
+        command = unit_test(tmp_path, write_rules(tmp_path, late), cases, LABELS)
+        rejects(command, "PoolExhausted", tmp_path)
 
 
 def test_promtool_notices_an_alert_that_comes_late(project: Path, tmp_path: Path) -> None:

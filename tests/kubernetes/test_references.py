@@ -43,12 +43,14 @@ def test_everything_that_is_named_is_there() -> None:
         ("prod", "mountPath: /tmp\n          name: tmp", "mountPath: /tmp\n          name: t", "does not mount"),
         ("prod", "component: metrics\n    app", "component: metric\n    app", "selects 0 Services"),
         ("dev", "- port: postgres", "- port: psql", "NetworkPolicy postgres lets in at psql"),
+        ("dev mysql", "- port: mysql", "- port: sql", "NetworkPolicy mysql lets in at sql"),
         ("dev", f"matchLabels:\n          {NAME}: myservice", f"matchLabels:\n          {NAME}: x", "lets nobody in"),
         ("logging", "kind: ClusterRole\n  name: fluent-bit\nsub", "kind: ClusterRole\n  name: x\nsub", "no ClusterRole x"),
     ],
 )  # fmt: skip
 def test_a_loose_end_is_noticed(name: str, old: str, new: str, said: str) -> None:
-    stores = {} if name == "logging" else {"datastores": ["postgres", "redis"]}
+    name, _, database = name.partition(" ")
+    stores = {} if name == "logging" else {"datastores": [database or "postgres", "redis"]}
     rollout = {"rollout": "canary"} if name == "prod" else {}
     build = pick(name, **stores, **rollout, probes=["startup", "liveness", "readiness"])
     wrong = Build(name, re.sub(old, new, build.text), build.rows)
@@ -81,7 +83,7 @@ def test_secrets_that_pods_read_are_those_that_are_fetched() -> None:
             }
             for row in build.rows:
                 stores = row["datastores"]
-                keys = {"postgres": "database_url", "redis": "redis_url"}
+                keys = {"postgres": "database_url", "mysql": "database_url", "redis": "redis_url"}
                 assert {key for _, key in read} == {keys[store] for store in stores}
                 if build.name == "dev" or row.get("secrets") in ("vault", "aws"):
                     assert read <= made, (build.name, row)

@@ -266,7 +266,7 @@ def test_a_step_that_is_left_out_is_named(tmp_path: Path) -> None:
 
     # Step 6.
     new.edit("README.md", "| monitoring |", "| robots | keep crawlers away | off |\n| monitoring |")
-    new.edit("docs/use/service.md", "postgres/, redis/ ", "postgres/, redis/, scrapers/ ")
+    new.edit("docs/use/service.md", "mysql/, redis/ ", "mysql/, redis/, scrapers/ ")
     entry = "## Unreleased\n\n- `--robots` keeps crawlers away.\n"
     changelog = (new.repository / "CHANGELOG.md").read_text()
     if "## Unreleased\n" in changelog:

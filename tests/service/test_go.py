@@ -176,6 +176,8 @@ IMPORTS = {
     "api": {"greeting", "httpserver"},
     "greeting/greetingtest": {"greeting"},
     "httpserver": {"logging"},
+    "mysql": {"greeting"},
+    "mysql/mysqltest": {"mysql"},
     "postgres": {"greeting"},
     "postgres/postgrestest": {"postgres"},
     "redis": {"greeting"},

@@ -488,6 +488,17 @@ def test_an_alert_fires_when_it_should(alert: str, project: Path, tmp_path: Path
     run(unit_test(tmp_path, project / FOLDER / "rules.yaml", cases, LABELS), tmp_path)
 
 
+def test_alerts_of_mysql_fire_when_they_should(tmp_path: Path) -> None:
+    rules = render(tmp_path / "x", **PROFILE, datastores=["mysql"]) / FOLDER / "rules.yaml"
+    waits = "db_client_connections_wait_seconds_total"
+    cases = [
+        Case("MySQL is missed", "DependencyDown", of_each("dependency_up", "0x9", "0x9"), {0: 0, 3: 1}, 'name="mysql", severity="critical"'),
+        Case("requests wait", "PoolExhausted", of_each(waits, "0+70x9", "0+70x9"), {0: 0, 5: 1}, 'pool="mysql", severity="warning"'),
+        Case("some wait a little", "PoolExhausted", of_each(waits, "0+20x9", "0+20x9"), {5: 0, 8: 0}, 'pool="mysql"'),
+    ]  # fmt: skip
+    run(unit_test(tmp_path, rules, cases, LABELS), tmp_path)
+
+
 def test_promtool_notices_an_alert_that_comes_late(project: Path, tmp_path: Path) -> None:
     late = tmp_path / "rules.yaml"
     late.write_text(mutate((project / FOLDER / "rules.yaml").read_text(), "> 0.01", "> 0.1"))

@@ -16,7 +16,7 @@ from helpers.service import build, eventually, rendered_tree, running
 SECRET = "hunter2"  # noqa: S105
 
 
-@pytest.fixture(params=[["postgres", "redis"], ["redis"]], ids="-".join)
+@pytest.fixture(params=[["postgres", "redis"], ["mysql", "redis"], ["redis"]], ids="-".join)
 def stored(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[tuple[Path, dict[str, str], list[str]]]:

@@ -44,6 +44,11 @@ CONFIGURATION: dict[str, tuple[str, ...]] = {
         "WORKDIR /go",
     ),
     "postgres": ('ENTRYPOINT ["/usr/local/bin/postgres-entrypoint"]', "EXPOSE 5432"),
+    "mysql": (
+        'ENTRYPOINT ["/usr/local/bin/mysql-entrypoint"]',
+        'CMD ["mariadbd"]',
+        "EXPOSE 3306",
+    ),
     "redis": ('CMD ["redis-server", "--protected-mode", "no"]', "WORKDIR /data", "EXPOSE 6379"),
     "nginx": (
         'ENTRYPOINT ["/docker-entrypoint.sh"]',
@@ -113,7 +118,7 @@ def base(engine: Engine, reference: str) -> Base:
 
 def stand_in(kind: str, version: str = "") -> Path:
     """The root of a stand-in, as a tar file that is made on first use."""
-    recipe = RECIPES / f"{'stores' if kind in ('postgres', 'redis') else kind}.sh"
+    recipe = RECIPES / f"{'stores' if kind in ('mysql', 'postgres', 'redis') else kind}.sh"
     inputs: list[str | Path] = []
     if kind == "golang":
         inputs = [stand_in("alpine"), version]
