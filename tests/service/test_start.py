@@ -32,11 +32,21 @@ from helpers.service import (
 
 @pytest.fixture(scope="module")
 def stores() -> Iterator[dict[str, str]]:
-    """What a service is told of a real PostgreSQL and a real Redis, whether it needs them or not."""
+    """What a service is told of its surroundings, whether it needs them or not.
+
+    PostgreSQL and Redis are real; there is no issuer.
+    """
     with servers.at_hand(Postgres) as postgres, servers.at_hand(Redis) as redis:
         postgres.start()
         redis.start()
-        yield {"DATABASE_URL": postgres.create().url, "REDIS_URL": redis.url}
+        nowhere = "http://127.0.0.1:1"  # A service starts although the issuer is down.
+        yield {
+            "DATABASE_URL": postgres.create().url,
+            "REDIS_URL": redis.url,
+            "AUTH_ISSUER": nowhere,
+            "AUTH_AUDIENCE": "greetings",
+            "AUTH_JWKS_URL": nowhere,
+        }
 
 
 def fault_of_start(tree: RenderedTree, binary: Path, **environment: str) -> str:
