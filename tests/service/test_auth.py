@@ -6,6 +6,8 @@ import base64
 import contextlib
 import http.client
 import json
+import os
+import signal
 import subprocess
 import urllib.parse
 from collections.abc import Iterator
@@ -87,14 +89,16 @@ class Provider:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             eventually("the provider is up", lambda: self.up() or process.poll() is not None)
             assert process.poll() is None, "the provider has ended at its start"
             yield
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # `node` may be a script that runs another
             process.wait()
+            eventually("the provider is gone", lambda: not self.up())
 
 
 def write(service: Service, token: str | None) -> Answer:
@@ -113,12 +117,12 @@ def findings(binary: Path) -> list[str]:
             wrong.append(f"{what}: {answer.status}, {got}: {answer.body}")
 
     provider = Provider(free_port())
+    with provider.running():
+        old = provider.token()
     with running(binary, DRAIN_DELAY="0s", **provider.settings) as service:
         service.wait(service.admin_port, "/ready", 200)
         expect("a read", service.greet(), 200)
         expect("no token", write(service, None), 401, "Bearer")
-        with provider.running():
-            old = provider.token()
         expect("no keys yet", write(service, old), 503)
         with provider.running():
             token = provider.token()
