@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from helpers.linters import npm_modules
 from helpers.log_lines import faulty_lines
-from helpers.machine import ROOT
+from helpers.machine import ROOT, run
 from helpers.service import (
     Answer,
     RenderedTree,
@@ -152,7 +152,9 @@ def findings(binary: Path) -> list[str]:
         assert service.stop(20) == 0
         log = "".join(service.lines)
     wrong += faulty_lines(service.lines)
-    if not any(line["message"] == "request" and line.get("subject") == "ada" for line in service.log):
+    if not any(
+        line["message"] == "request" and line.get("subject") == "ada" for line in service.log
+    ):
         wrong.append("the subject stands in no line of a request")
     wrong += [f"the log holds {text}" for text in (old, token, late) if text in log]
     if "keys of the issuer not fetched" not in log:
@@ -163,11 +165,17 @@ def findings(binary: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> RenderedTree:
     """A service with authentication."""
-    return rendered_tree(tmp_path_factory.mktemp("guarded"), auth=True)
+    folder = tmp_path_factory.mktemp("guarded")
+    return rendered_tree(folder, auth=True, deploy=["kubernetes", "compose"])
 
 
-def test_a_service_accepts_the_tokens_of_its_provider(guarded: RenderedTree) -> None:
-    assert findings(build(guarded)) == []
+@pytest.fixture(scope="module")
+def binary(guarded: RenderedTree) -> Path:
+    return build(guarded)
+
+
+def test_a_service_accepts_the_tokens_of_its_provider(binary: Path) -> None:
+    assert findings(binary) == []
 
 
 def test_a_service_that_lets_everyone_in_is_noticed(guarded: RenderedTree, tmp_path: Path) -> None:
@@ -178,3 +186,24 @@ def test_a_service_that_lets_everyone_in_is_noticed(guarded: RenderedTree, tmp_p
     found = findings(build(mutant))
     for refused in ("no token", "no keys yet", "expired", "audience", "scope", "half", "before"):
         assert any(refused in finding for finding in found), (refused, found)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *(f"config/{name}.yaml" for name in ("development", "staging", "production")),
+        *(f"deploy/kubernetes/overlays/{name}/config.yaml" for name in ("dev", "staging", "prod")),
+    ],
+)
+def test_a_service_starts_with_the_settings_of_each_environment(
+    file: str, guarded: RenderedTree, binary: Path, tmp_path: Path
+) -> None:
+    with running(binary, CONFIG_FILE=str(guarded.file(file))) as service:
+        service.wait(service.admin_port, "/ready", 200)
+    # Without one of them it does not.
+    lacking = tmp_path / "config.yaml"
+    lacking.write_text(guarded.file(file).read_text())
+    substitute_once(lacking, r"^auth_audience: .*$", "")
+    done = run([binary], tmp_path, {"CONFIG_FILE": str(lacking)}, ok=False, timeout=10)
+    assert done.returncode == 1
+    assert "AUTH_AUDIENCE: required" in done.stdout
