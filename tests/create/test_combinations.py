@@ -71,6 +71,7 @@ ONLY: dict[str, Callable[[dict[str, Any]], bool]] = {
     "internal/redis/": lambda answers: "redis" in answers["datastores"],
     "config/": on_compose,
     "internal/tracing/": lambda answers: answers["tracing"],
+    "internal/auth/": lambda answers: answers["auth"],
     "internal/config/secret": lambda answers: bool(answers["datastores"]),
     "internal/health/checks": lambda answers: bool(answers["datastores"]),
     "internal/metrics/pool": lambda answers: bool(answers["datastores"]),

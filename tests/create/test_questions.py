@@ -160,6 +160,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "memory": ({"memory": "1Gi"}, "memory: 1Gi"),
     "gateway": ({"host_name": "shop.example.com", "gateway": "edge/public"}, "namespace: edge"),
     "image_pull_secret": ({"image_pull_secret": "pull"}, "imagePullSecrets:\n  - name: pull"),
+    "auth": ({"auth": True}, "keyfunc"),
     "goproxy": ({"goproxy": "https://goproxy.acme.io,direct"}, "https://goproxy.acme.io,direct"),
     "goprivate": ({"goprivate": "git.acme.io/*"}, "git.acme.io/*"),
 }

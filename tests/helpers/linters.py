@@ -67,7 +67,12 @@ def python_tool(name: str) -> Path:
 @functools.cache
 def npm_tool(name: str) -> Command:
     """Return the command of a linter that lint/NAME/package-lock.json pins."""
-    pins = PINS / name
+    node, modules = npm_modules(PINS / name)
+    return [node, modules / ".bin" / name]
+
+
+def npm_modules(pins: Path) -> tuple[Path, Path]:
+    """Return Node.js, and the folder of what the package-lock.json in the folder `pins` names."""
     node = python_tool("node")
 
     def install(folder: Path) -> None:
@@ -80,8 +85,7 @@ def npm_tool(name: str) -> Command:
         _quietly(node.with_name("npm"), "ci", *options, env=env, cwd=folder)
 
     lock = (pins / "package-lock.json").read_bytes()
-    folder = _installed(f"lint-{name}", lock, install)
-    return [node, folder / "node_modules" / ".bin" / name]
+    return node, _installed(f"npm-{pins.name}", lock, install) / "node_modules"
 
 
 @functools.cache

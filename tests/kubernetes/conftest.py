@@ -20,4 +20,5 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         secrets="vault",
         monitoring=True,
         log_collection="elasticsearch",
+        auth=True,
     )

@@ -66,6 +66,18 @@ def test_every_setting_can_be_set_and_every_one_that_is_set_is_read(whole: Path)
             assert env[f"{name}_FILE"] == f"/run/secrets/app/{name.lower()}"
 
 
+def let_out(project: Path) -> set[int]:
+    """The ports that the service may reach elsewhere, but for those of DNS."""
+    policy = yaml.safe_load((project / "deploy/kubernetes/base/networkpolicy.yaml").read_text())
+    rules = policy["spec"]["egress"]
+    return {port["port"] for rule in rules for port in rule["ports"]} - {53}
+
+
+def test_the_service_may_reach_what_it_was_given(whole: Path, tmp_path: Path) -> None:
+    assert let_out(whole) == {443, 5432, 6379}  # The keys of the issuer, and the stores.
+    assert let_out(render(tmp_path / "project")) == set()
+
+
 def test_a_listener_is_behind_every_port(whole: Path, custom: dict[str, Path]) -> None:
     for project, name in [(whole, "myservice"), (custom["github"], "on")]:
         config = (project / "internal/config/config.go").read_text()

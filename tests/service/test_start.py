@@ -36,9 +36,17 @@ def servers() -> Iterator[Stores]:
         yield started
 
 
+#: A service starts although the issuer of its tokens is down.
+NO_ISSUER = {
+    "AUTH_ISSUER": "http://127.0.0.1:1",
+    "AUTH_AUDIENCE": "greetings",
+    "AUTH_JWKS_URL": "http://127.0.0.1:1",
+}
+
+
 def fault_of_start(tree: RenderedTree, binary: Path, **environment: str) -> str:
     """Why the service does not start, serve and stop as promised; empty where it does."""
-    with running(binary, DRAIN_DELAY="0s", FLUSH_TIMEOUT="2s", **environment) as service:
+    with running(binary, DRAIN_DELAY="0s", FLUSH_TIMEOUT="2s", **NO_ISSUER, **environment) as service:
         try:
             serve(tree, service)
         except pytest.fail.Exception as fault:
@@ -52,8 +60,10 @@ def serve(tree: RenderedTree, service: Service) -> None:
     """Ask what a rendered service answers from the first."""
     service.wait(service.admin_port, tree.answers.get("liveness_path", "/healthz"), 200)
     service.wait(service.admin_port, tree.answers.get("readiness_path", "/ready"), 200)
-    assert service.post('{"name":"Ada"}').status == 201
-    assert "Hello, Ada!" in service.wait(service.http_port, "/v1/greetings/Ada", 200)
+    # A write needs a token where there is `auth`, and nobody has one here.
+    auth, stores = tree.answers.get("auth"), tree.answers.get("datastores")
+    assert service.post('{"name":"Ada"}').status == (401 if auth else 201)
+    service.wait(service.http_port, "/v1/greetings/Ada", 404 if auth and stores else 200)
 
 
 @pytest.mark.parametrize("name", go_trees())

@@ -2,6 +2,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -102,16 +103,12 @@ type (
 // handler must return once c.Request.Context() ends, which it does when the client goes and when the
 // server shuts down. For HEAD it has ended already.
 func LiftTimeLimits(c *gin.Context) {
-	ctx := c.Request.Context()
-	if unlimited, ok := ctx.Value(unlimitedKey{}).(context.Context); ok {
-		ctx = unlimited
-	}
-	shutdown, ok := ctx.Value(shutdownKey{}).(context.Context)
-	if !ok {
-		shutdown = context.Background() // in a test without a server
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(shutdown, cancel)
+	limited := c.Request.Context()
+	unlimited, _ := limited.Value(unlimitedKey{}).(context.Context)
+	shutdown, _ := limited.Value(shutdownKey{}).(context.Context)     // none in a test without a server
+	ctx, cancel := context.WithCancel(context.WithoutCancel(limited)) // keeps what middlewares have added
+	context.AfterFunc(cmp.Or(unlimited, limited), cancel)
+	stop := context.AfterFunc(cmp.Or(shutdown, context.Background()), cancel)
 	context.AfterFunc(ctx, func() { stop() }) // when the request ends
 	if c.Request.Method == http.MethodHead {
 		cancel()
