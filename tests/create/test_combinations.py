@@ -67,6 +67,8 @@ ONLY: dict[str, Callable[[dict[str, Any]], bool]] = {
     "internal/redis/": lambda answers: "redis" in answers["datastores"],
     "config/": on_compose,
     "internal/tracing/": lambda answers: answers["tracing"],
+    "api/": lambda answers: answers["openapi"],
+    "internal/api/contract_test": lambda answers: answers["openapi"],
     "internal/config/secret": lambda answers: bool(answers["datastores"]),
     "internal/health/checks": lambda answers: bool(answers["datastores"]),
     "internal/metrics/pool": lambda answers: bool(answers["datastores"]),
