@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers.all_renders import variants
-from helpers.linters import Command, npm_tool, python_tool, rejects, write
+from helpers.linters import Command, npm_tool, python_tool, rejects
 from helpers.machine import make, run
-from helpers.rendering import build_flags
+from helpers.rendering import build_flags, render
 from helpers.service import Answer, RenderedTree, Service, build, rendered_tree, running
 
 CONTRACT, API = "api/openapi.yaml", "internal/api/api.go"
@@ -162,14 +161,14 @@ def test_make_lint_checks_the_contract(mutable: RenderedTree) -> None:
     rejects(["sh", "-c", f"{line} 2>&1"], "Problems", mutable.path)
 
 
-def test_redocly_finds_nothing(tmp_path: Path) -> None:
+def test_redocly_finds_nothing(tree: RenderedTree, tmp_path: Path) -> None:
     redocly = [*npm_tool("redocly"), "lint", "--extends=recommended-strict"]
     # Whose licence the API has, its owner knows. What serves the contract refuses nobody.
     redocly += ["--skip-rule=info-license", "--skip-rule=operation-4xx-response"]
-    contracts = write(tmp_path, variants(CONTRACT), "openapi.yaml")
-    run([*redocly, *contracts], tmp_path)
+    stored = render(tmp_path / "stored", openapi=True, datastores=["redis"])
+    run([*redocly, tree.file(CONTRACT), stored / CONTRACT], tmp_path)
 
     wrong = tmp_path / "wrong.yaml"
-    text = contracts[0].read_text()
+    text = tree.file(CONTRACT).read_text()
     wrong.write_text(text.replace("operationId: createGreeting", "operationId: getGreeting"))
     rejects([*redocly, wrong], "operation-operationId-unique", tmp_path)
