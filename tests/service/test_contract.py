@@ -119,6 +119,13 @@ MUTANTS = {
     "a field too many": (API, MESSAGE, f'{MESSAGE}\n\tExtra int `json:"extra"`', "/extra"),
     "another type": (CONTRACT, "status:\n          type: integer", "status:\n          type: string", "/status"),
     "another status": (API, "StatusCreated", "StatusAccepted", "status is not supported"),
+    "a body that is not said": (
+        CONTRACT,
+        ("description: The greeting.\n          content:\n            application/json:\n"
+        '              schema:\n                $ref: "#/components/schemas/Greeting"\n'),
+        "description: The greeting.\n",
+        "it has no body",
+    ),
     "an invalid contract": (CONTRACT, "title: myservice", "titel: myservice", "value of title must be"),
 }  # fmt: skip
 
