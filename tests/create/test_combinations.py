@@ -72,6 +72,8 @@ ONLY: dict[str, Callable[[dict[str, Any]], bool]] = {
     "config/": on_compose,
     "internal/tracing/": lambda answers: answers["tracing"],
     "internal/auth/": lambda answers: answers["auth"],
+    "api/": lambda answers: answers["openapi"],
+    "internal/api/contract_test": lambda answers: answers["openapi"],
     "internal/config/secret": lambda answers: bool(answers["datastores"]),
     "internal/health/checks": lambda answers: bool(answers["datastores"]),
     "internal/metrics/pool": lambda answers: bool(answers["datastores"]),

@@ -150,6 +150,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "ci": ({"ci": "gitlab"}, "CI_PIPELINE_SOURCE"),
     "http_port": ({"http_port": 18080}, "18080"),
     "admin_port": ({"admin_port": 19090}, "19090"),
+    "openapi": ({"openapi": True}, "openapi: 3.1.0"),
     "liveness_path": ({"liveness_path": "/alive"}, "/alive"),
     "readiness_path": ({"readiness_path": "/go"}, "/go"),
     "startup_seconds": ({"startup_seconds": 84}, "failureThreshold: 42"),

@@ -124,6 +124,7 @@ def test_customise_opens_the_rest(wizard: Terminal, tmp_path: Path) -> None:
     wizard.answer("Port of the API", "\x158081" + ENTER)
     for question in (
         "Port of probes",
+        "Contract of the API",
         "Path of the liveness",
         "Path of the readiness",
         "Seconds that a start",

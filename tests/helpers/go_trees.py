@@ -42,7 +42,7 @@ ALL = os.environ.get("GO_TREES") == "all"
 
 def is_go(path: str) -> bool:
     """Whether a file of a render is part of what Go builds."""
-    return path.startswith(("cmd/", "internal/")) or path in ("go.mod", "go.sum")
+    return path.startswith(("cmd/", "internal/")) or path.endswith((".go", "go.mod", "go.sum"))
 
 
 def variables(text: str) -> set[str]:
