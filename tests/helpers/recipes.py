@@ -48,17 +48,21 @@ def commands(text: str, program: str) -> list[str]:
     return [line for line in lines if line.startswith(f"{program} ")]
 
 
-def apply(tree: RenderedTree, recipe: str) -> None:
-    """Add the page's files and make its changes; the modules are left out."""
+def apply(tree: RenderedTree, recipe: str, *, ok: bool = True) -> None:
+    """Add the page's files and make its changes; the modules are left out.
+
+    Where not `ok`, some of the changes must not fit.
+    """
     need("patch")
     module = (go(tree, "list", "-m") or "").strip()
     for name, text in new_files(recipe).items():
         file = tree.file(name.replace(SERVICE, tree.service))
         assert not file.exists(), name
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text.replace(MODULE, module).replace(SERVICE, tree.service))
     [command] = commands((PAGES / "README.md").read_text(), "sed")
-    run(["bash", "-c", command.replace("RECIPE.md", str(PAGES / f"{recipe}.md"))], tree.path)
+    command = command.replace("RECIPE.md", str(PAGES / f"{recipe}.md"))
+    assert run(["bash", "-c", command], tree.path, ok=ok).returncode == (0 if ok else 1)
 
 
 def add_modules(tree: RenderedTree, *recipes: str) -> None:

@@ -148,6 +148,18 @@ def test_a_recipe_applies(recipe: str, answers: dict[str, Any], tmp_path: Path) 
     assert run(["grep", "-r", "myservice", "."], tree.path, ok=False).returncode == bool(answers)
 
 
+def test_what_a_service_does_not_have_is_skipped(tmp_path: Path) -> None:
+    whole, bare = (
+        rendered_tree(tmp_path / name, deploy=deploy)
+        for name, deploy in [("whole", ["kubernetes"]), ("bare", ["compose"])]
+    )
+    apply(whole, "grpc")
+    apply(bare, "grpc", ok=False)
+    for name in ("cmd", "internal"):
+        run(["diff", "-r", whole.file(name), bare.file(name)], tmp_path)
+    assert leftovers(bare) == []
+
+
 def test_a_recipe_that_no_longer_fits_is_noticed(tmp_path: Path) -> None:
     tree = rendered_tree(tmp_path)
     substitute_once(tree.main, r"^\t\tpublic\.Drain\(\)$", "\t\tpublic.Leave()")
