@@ -31,6 +31,7 @@ LONGEST = (
     "test_buildah.py",
     "test_update_releases.py",
     "test_go.py",
+    "test_recipes.py",
     "test_update_properties.py",
     "test_update_scenarios.py",
     "test_manifests.py",
