@@ -33,13 +33,13 @@ def add_question(source: Path) -> None:
 
 
 def test_what_changes_go_code_is_a_switch() -> None:
-    assert pins.switches() == ("tracing", "postgres", "redis")
+    assert pins.switches() == ("tracing", "postgres", "redis", "mysql")
 
 
 def test_a_new_condition_in_go_code_is_a_switch(source: Path) -> None:
     add_question(source)
     (source / "template" / "x.go.jinja").write_text("[[ 'a' if flag and not postgres else 'b' ]]")
-    assert set(pins.switches(source)) == {"tracing", "postgres", "redis", "flag"}
+    assert set(pins.switches(source)) == {"tracing", "postgres", "redis", "mysql", "flag"}
 
 
 def test_go_code_that_is_left_out_has_a_switch(source: Path) -> None:
@@ -87,5 +87,5 @@ def test_a_condition_is_the_smallest() -> None:
     all_on = {c for c in COMBINATIONS if c[0]}
     assert pins.condition(all_on) == pins.switches()[0]
     assert pins.condition(set(COMBINATIONS)) == ""
-    both = {c for c in itertools.product([True, False], repeat=3) if c[1] and c[2]}
+    both = {c for c in itertools.product([True, False], repeat=4) if c[1] and c[2]}
     assert pins.condition(both) == "postgres and redis"
