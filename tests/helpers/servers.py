@@ -132,9 +132,7 @@ class Postgres(SQL):
     """PostgreSQL. Settings are asked for as test.<name>."""
 
     kind = admin = "postgres"
-    asleep = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'PgSleep'"
-    )
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'PgSleep'"
     connected = "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'"
     columns = (
         "SELECT table_name, column_name, data_type FROM information_schema.columns "

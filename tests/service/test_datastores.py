@@ -30,7 +30,6 @@ from helpers.service import (
     substitute_once,
 )
 
-
 KINDS: dict[str, type[SQL]] = {"postgres": Postgres, "mysql": MariaDB}
 
 

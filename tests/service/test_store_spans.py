@@ -11,7 +11,7 @@ import pytest
 from helpers import stores
 from helpers.collector import Collector, Span, collecting
 from helpers.log_lines import faulty_lines
-from helpers.service import build, eventually, rendered_tree, running
+from helpers.service import build, rendered_tree, running
 
 SECRET = "hunter2"  # noqa: S105
 
@@ -35,7 +35,9 @@ def collector() -> Iterator[Collector]:
 
 def systems(spans: list[Span]) -> set[str]:
     """The stores that the spans are of."""
-    named = (span.attributes.get("db.system.name", span.attributes.get("db.system")) for span in spans)
+    named = (
+        span.attributes.get("db.system.name", span.attributes.get("db.system")) for span in spans
+    )
     return {str(name) for name in named if name}
 
 

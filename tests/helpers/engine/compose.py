@@ -112,7 +112,9 @@ def stack(builds: ImageBuilds, project: Path, port: int = 0) -> Stack:
     """
     builds.build(project)
     text = (project / "compose.yaml").read_text()
-    references = re.findall(r"^    image: ((?:nginx|mysql|postgres|redis):\S+)$", text, re.MULTILINE)
+    references = re.findall(
+        r"^    image: ((?:nginx|mysql|postgres|redis):\S+)$", text, re.MULTILINE
+    )
     images = {ref.partition(":")[0]: builds.base(ref).image for ref in references}
     images["app"] = tag(project)
     if {"mysql", "postgres"} & images.keys():
