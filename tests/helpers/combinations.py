@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import itertools
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -176,15 +176,17 @@ def combinations() -> list[dict[str, Any]]:
     A file whose text depends on at most three of `FACTORS` is so rendered in each of its
     variants; `test_combinations.py` proves the coverage, and names the files with more.
     """
-    # To find them takes seconds, in every process that runs tests.
+    # To find them takes half a minute, so one process does.
     depends_on = Path(__file__).read_bytes() + json.dumps(FACTORS).encode()
     digest = hashlib.sha256(depends_on).hexdigest()[:12]
     kept = CACHE / f"combinations-{digest}.json"
-    if not kept.exists():
-        CACHE.mkdir(exist_ok=True)
-        unfinished = kept.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(_combinations()))
-        unfinished.replace(kept)
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "combinations.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            unfinished = kept.with_suffix(".part")
+            unfinished.write_text(json.dumps(_combinations()))
+            unfinished.replace(kept)
     rows: list[dict[str, Any]] = json.loads(kept.read_text())
     return rows
 
@@ -199,6 +201,7 @@ def _combinations() -> list[dict[str, Any]]:
         | {"deploy": ["kubernetes"], "probes": fullest["probes"]}
         | {"secrets": None, "compose_profiles": None},
         fullest | {"rollout": "canary", "ci": "github"},
-        *covertable.make(FACTORS, strength=3, constraints=constraints),
+        # A tolerance takes a few more rows, and a third of the time.
+        *covertable.make(FACTORS, strength=3, constraints=constraints, tolerance=10),
     ]
     return [{name: value for name, value in row.items() if value is not None} for row in rows]

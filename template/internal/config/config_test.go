@@ -18,7 +18,7 @@ func environment(t testing.TB, file string, variables map[string]string) func(st
 	t.Helper()
 	env := map[string]string{}
 	for field := range reflect.TypeFor[Config]().Fields() {
-		if strings.Contains(field.Tag.Get("validate"), "required") {
+		if strings.Contains(field.Tag.Get("validate"), "required") && field.Tag.Get("default") == "" {
 			env[field.Tag.Get("env")] = "http://127.0.0.1:1"
 		}
 	}

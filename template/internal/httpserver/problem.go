@@ -1,17 +1,20 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 	"github.com/gin-gonic/gin/binding"
@@ -39,7 +42,10 @@ func BadRequest(c *gin.Context, err error) {
 func Invalid(c *gin.Context, field, reason string) { BadRequest(c, fieldError{field, reason}) }
 
 // Unauthorized ends a request of nobody that is known.
-func Unauthorized(c *gin.Context, detail string) { refuse(c, http.StatusUnauthorized, detail) }
+func Unauthorized(c *gin.Context, detail string) {
+	c.Header("WWW-Authenticate", cmp.Or(c.Writer.Header().Get("WWW-Authenticate"), "Bearer")) // RFC 9110
+	refuse(c, http.StatusUnauthorized, detail)
+}
 
 // Forbidden ends a request that its caller must not make.
 func Forbidden(c *gin.Context, detail string) { refuse(c, http.StatusForbidden, detail) }
@@ -49,6 +55,12 @@ func NotFound(c *gin.Context, detail string) { refuse(c, http.StatusNotFound, de
 
 // Conflict ends a request that does not fit what is there.
 func Conflict(c *gin.Context, detail string) { refuse(c, http.StatusConflict, detail) }
+
+// Unavailable ends a request that needs another service, which failed by err: that is logged.
+func Unavailable(c *gin.Context, detail string, err error) {
+	_ = c.Error(err)
+	refuse(c, http.StatusServiceUnavailable, detail)
+}
 
 func refuse(c *gin.Context, status int, detail string) {
 	_ = c.AbortWithError(status, errors.New(detail)).SetType(gin.ErrorTypePublic)
@@ -79,20 +91,18 @@ func problems(log *slog.Logger) gin.HandlerFunc {
 			answer.add(err, c)
 		}
 		switch {
-		case answer.Status >= http.StatusBadRequest:
-		case errors.Is(ctx.Err(), context.Canceled):
-			answer.Status = statusClientClosedRequest
-		default:
+		case errors.Is(ctx.Err(), context.Canceled) && !c.Writer.Written():
+			answer.Status = statusClientClosedRequest // whatever failed for that
+		case answer.Status < http.StatusBadRequest:
 			answer.Status = http.StatusInternalServerError
 		}
 		answer.Title = http.StatusText(answer.Status)
 
-		level := slog.LevelWarn
-		if answer.Status >= http.StatusInternalServerError {
-			level = slog.LevelError
-		}
 		for _, err := range c.Errors {
-			if !err.IsType(gin.ErrorTypePrivate) {
+			level := slog.LevelWarn
+			if answer.Status >= http.StatusInternalServerError {
+				level = slog.LevelError
+			} else if !err.IsType(gin.ErrorTypePrivate) {
 				level = slog.LevelDebug // the client reads it
 			}
 			log.LogAttrs(ctx, level, "request failed", slog.Any("error", err.Err))
@@ -117,7 +127,10 @@ func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // add says what err means to the client.
 func (p *problem) add(err *gin.Error, c *gin.Context) {
-	var tooLarge *http.MaxBytesError
+	var (
+		tooLarge    *http.MaxBytesError
+		unreachable *net.OpError
+	)
 	switch {
 	case errors.As(err, &tooLarge):
 		p.Status = http.StatusRequestEntityTooLarge
@@ -128,7 +141,8 @@ func (p *problem) add(err *gin.Error, c *gin.Context) {
 		p.refuse(err, c)
 	case err.IsType(gin.ErrorTypePublic):
 		p.Detail = err.Error()
-	case p.Status < http.StatusBadRequest && errors.Is(err, context.DeadlineExceeded):
+	case p.Status < http.StatusBadRequest &&
+		(errors.Is(err, context.DeadlineExceeded) || errors.As(err, &unreachable)):
 		p.Status = http.StatusServiceUnavailable
 	}
 }
@@ -157,8 +171,11 @@ func (p *problem) refuse(err error, c *gin.Context) {
 			p.Detail, p.Errors[names[0]] = "", numberReason(number)
 		}
 	case errors.As(err, &wrongType) && wrongType.Field != "":
-		kind, _, _ := strings.Cut(wrongType.Value, " ")
+		kind, _, number := strings.Cut(wrongType.Value, " ")
 		p.Errors[wrongType.Field] = "must not be a JSON " + kind
+		if number {
+			p.Errors[wrongType.Field] = "must be a whole number, and not too large"
+		}
 	case errors.Is(err, io.EOF):
 		p.Detail = "the body is empty"
 	case errors.As(err, &wrongType), errors.As(err, &malformed), errors.Is(err, io.ErrUnexpectedEOF):
@@ -172,6 +189,11 @@ func (p *problem) refuse(err error, c *gin.Context) {
 func init() {
 	if validate, ok := binding.Validator.Engine().(*validator.Validate); ok {
 		validate.RegisterTagNameFunc(clientName)
+		// What a database takes for text. A path, a query and JSON may hold more.
+		_ = validate.RegisterValidation("text", func(field validator.FieldLevel) bool {
+			text := field.Field().String()
+			return utf8.ValidString(text) && !strings.Contains(text, "\x00")
+		})
 	}
 }
 
@@ -198,7 +220,7 @@ var reasons = map[string]string{
 	"required": "is required", "len": "must be ", "oneof": "must be one of: ", "gt": "must be more than ",
 	"lt": "must be less than ", "min": "must be at least ", "max": "must be at most ",
 	"gte": "must be at least ", "lte": "must be at most ", "email": "must be an email address",
-	"url": "must be a URL", "uuid": "must be a UUID",
+	"url": "must be a URL", "uuid": "must be a UUID", "text": "must be text",
 }
 
 // reason says what a field must be.

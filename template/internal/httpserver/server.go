@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -87,7 +88,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	if err := s.server.Shutdown(ctx); err != nil {
-		return errors.Join(err, s.server.Close())
+		return fmt.Errorf("requests were cut off: %w", errors.Join(err, s.server.Close()))
 	}
 	return nil
 }

@@ -77,7 +77,8 @@ func newProvider(db *sql.DB, log *slog.Logger) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(goose.DialectMySQL, db, files, goose.WithLocker(locker))
+	return goose.NewProvider(goose.DialectMySQL, db, files, goose.WithLocker(locker),
+		goose.WithAllowOutofOrder(true)) // a branch that is merged late
 }
 
 // reach waits until the server takes connections.
@@ -99,9 +100,9 @@ func reach(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	}
 }
 
-// refused tells an answer that another attempt does not change, a wrong password (1045),
-// or a database that is not the user's (1044) or unknown (1049), from a server that is not there yet.
+// refused tells an answer that another attempt does not change, such as a wrong password, from a
+// server that is not there yet, has no connection left (1040) or is about to stop (1053).
 func refused(err error) bool {
 	answer, ok := errors.AsType[*mysql.MySQLError](err)
-	return ok && slices.Contains([]uint16{1044, 1045, 1049}, answer.Number)
+	return ok && !slices.Contains([]uint16{1040, 1053}, answer.Number)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestMigrationsAreInOrder(t *testing.T) {
+func TestEveryFileIsAMigration(t *testing.T) {
 	db, err := Open(parse(t, "mysql://db/app"), silent)
 	if err != nil {
 		t.Fatal(err)
@@ -18,12 +18,12 @@ func TestMigrationsAreInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var before int64
-	for _, source := range provider.ListSources() {
-		if source.Version <= before {
-			t.Errorf("%s comes after number %d", source.Path, before)
-		}
-		before = source.Version
+	files, err := migrations.ReadDir("migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sources := provider.ListSources(); len(sources) != len(files) {
+		t.Errorf("%d of %d files are migrations: name each NUMBER_name.sql", len(sources), len(files))
 	}
 }
 

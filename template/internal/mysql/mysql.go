@@ -21,13 +21,16 @@ import (
 
 const (
 	// defaults are parameters of the driver, which those of the URL override. A statement goes on at
-	// the server after its context: where that hurts, the URL sets max_execution_time.
+	// the server after its context: where that hurts, the URL sets max_execution_time (MariaDB: max_statement_time).
 	defaults       = "parseTime=true&interpolateParams=true&time_zone=%27%2B00%3A00%27&" + maxConns + "=10"
 	maxConns       = "pool_max_conns"
 	connectTimeout = 5 * time.Second
 	// maxLifetime is short enough for the proxies and firewalls that forget idle connections.
 	maxLifetime = 5 * time.Minute
 )
+
+// duplicateEntry is the number of the error for a key that is taken.
+const duplicateEntry = 1062
 
 // Config is what a URL says.
 type Config struct {

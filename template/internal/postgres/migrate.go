@@ -81,7 +81,8 @@ func newProvider(db *sql.DB, log *slog.Logger) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithLocker(locker))
+	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithLocker(locker),
+		goose.WithAllowOutofOrder(true)) // a branch that is merged late
 }
 
 // reach waits until the server takes connections.
