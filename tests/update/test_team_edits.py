@@ -231,7 +231,7 @@ def test_an_edit_that_does_no_work_is_seen(
     without = {
         "cmd/svc/main.go": "\tpostgresConfig.MaxConns = cfg.DatabaseConns\n",
         "internal/httpserver/router.go": ', cors("https://shop.example.com")',
-        "internal/api/api.go": ", counted(called)",
+        "internal/api/api.go": ", counted(deps.Called)",
     }
     change(idle, [Change(path, text, "") for path, text in without.items()], "idle")
     found = faults(idle, postgres)

@@ -37,7 +37,7 @@ def _answers(service: Service) -> list[str]:
         ("/v1/orders/1", "GET", None, 200, '"item":"tea"'),
         ("/v1/orders", "POST", "{}", 400, '"item"'),
         ("/v1/prices/tea", "GET", None, 502, '"status":502'),
-        ("/v1/greetings/Ada", "GET", None, 200, "Ada"),
+        ("/v1/greetings", "POST", '{"name":"Ada"}', 201, "Hello, Ada!"),
     ):
         answer = service.ask(path, method, text, X_Client="shop", X_Request_ID="r-1")
         if answer.status != status or want not in answer.body:

@@ -113,6 +113,24 @@ CODE = (
                 "| 8080 | `POST /v1/orders`, `GET /v1/orders/{id}` | what was ordered |",
             ),
         ],
+        again=[
+            after(API, "\tGreetings greeting.Store", "\tOrders    Orders"),
+            after(
+                API,
+                '\tv1.DELETE("/greetings/:name", greetings.delete)',
+                '\tv1.POST("/orders", postOrder(deps.Orders))\n\tv1.GET("/orders/:id", getOrder(deps.Orders))',
+            ),
+            Change(MAIN, "Greetings: greetings}", "Greetings: greetings, Orders: db}"),
+            after(
+                README,
+                "| 8080 | `GET` and `POST /v1/greetings`, `GET` and `DELETE /v1/greetings/{name}` | the example to replace: `internal/api`, `internal/greeting`, `internal/postgres` |",
+                "| 8080 | `POST /v1/orders`, `GET /v1/orders/{id}` | what was ordered |",
+            ),
+        ],
+        needless=[API_TEST],
+        told=[
+            "`api.Register`** takes `api.Deps`",
+        ],
     ),
     Edit(
         "setting",
@@ -206,12 +224,32 @@ CODE = (
             Change(API_TEST, "\tRegister(router", "\tRegister(router, func(string) {}"),
             Change(MAIN, "\tapi.Register(router", "\tapi.Register(router, recorder.Called"),
         ],
+        again=[
+            Change(
+                API,
+                "\n// Register adds",
+                "\n// Called counts a call.\ntype Called func(client string)\n\n// Register adds",
+            ),
+            Change(API, "type Deps struct {\n", "type Deps struct {\n\tCalled\n"),
+            Change(API, 'router.Group("/v1")', 'router.Group("/v1", counted(deps.Called))'),
+            Change(
+                MAIN,
+                "api.Deps{Registry: registry",
+                "api.Deps{Called: recorder.Called, Registry: registry",
+            ),
+            Change(
+                API_TEST,
+                "\tRegister(router, deps)",
+                "\tdeps.Called = func(string) {}\n\tRegister(router, deps)",
+            ),
+        ],
         mended=[
             anew("metric", "internal/metrics/calls.go", _CALLED),
             anew("metric", "internal/metrics/calls_test.go", _CALLED_TEST),
             Change(MAIN, "recorder.Called", "metrics.Calls(registry)"),
         ],
         told=[
+            "`api.Register`** takes `api.Deps`",
             "`metrics.Recorder` is gone.",
             "Make yours with the registry of `main.go`: `promauto.With(registry).NewCounterVec(…)`, and hand what counts to your handlers.",
             "In tests, `prometheus.NewRegistry()` and `testutil.GatherAndCompare` take the place of `expose`.",
