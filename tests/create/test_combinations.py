@@ -279,10 +279,10 @@ def test_other_combinations_have_the_same_texts(tmp_path: Path) -> None:
     assert len(others) > 15
     known = texts(all_renders())
     # What tells of all the answers at once; no linter but that of their format reads the first two,
-    # and the others are lists, whose parts do not depend on each other.
+    # and the others are lists, of jobs and their services too, whose parts do not depend on each other.
     overlays = "deploy/kubernetes/overlays"
     told = {
-        *(".copier-answers.yml", "README.md", "Makefile", ".gitignore"),
+        *(".copier-answers.yml", "README.md", "Makefile", ".gitignore", ".gitlab-ci.yml"),
         *(f"{overlays}/{name}/kustomization.yaml" for name in ("dev", "staging", "prod")),
     }
     for number, answers in enumerate(others):
@@ -438,7 +438,9 @@ def test_what_was_not_chosen_is_not_mentioned() -> None:
         "COMPOSE_PROFILES=logging|profile logging": logging,
         "(?i:jaeger)": lambda answers: answers["tracing"] and observability(answers),
         "registry-login": lambda answers: bool(answers.get("image_pull_secret")),
-        "docker compose|compose.yaml": on_compose,
+        # `make db` starts the stores by Compose.
+        "docker compose": lambda answers: on_compose(answers) or bool(answers["datastores"]),
+        "compose.yaml": on_compose,
         "GOPROXY": lambda answers: answers["goproxy"] != "",
         "GOPRIVATE|(?i:netrc)": lambda answers: answers["goprivate"] != "",
         "addgroup|alpine:": lambda answers: answers["base_image"] == "alpine",

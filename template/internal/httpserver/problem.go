@@ -189,7 +189,7 @@ func (p *problem) refuse(err error, c *gin.Context) {
 func init() {
 	if validate, ok := binding.Validator.Engine().(*validator.Validate); ok {
 		validate.RegisterTagNameFunc(clientName)
-		// What a database takes for text. A path, a query and JSON may hold more.
+		// Without NUL, and in UTF-8: paths, queries and JSON may hold more, and stores fail on it.
 		_ = validate.RegisterValidation("text", func(field validator.FieldLevel) bool {
 			text := field.Field().String()
 			return utf8.ValidString(text) && !strings.Contains(text, "\x00")
