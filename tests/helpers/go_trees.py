@@ -138,6 +138,17 @@ def raced_trees(source: Path = ROOT) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def linted_trees() -> list[str]:
+    """Return the trees that golangci-lint reads, in which every Go file of `raced_trees` stands."""
+    if ALL:
+        return raced_trees()
+    found = ["default", everything()]
+    for stores in (["redis"], ["postgres", "redis"]):  # Everything has MySQL, and Redis beside it.
+        having = [tree for tree in raced_trees() if go_trees()[tree].get("datastores") == stores]
+        found += having[:1]
+    return found
+
+
 def everything(source: Path = ROOT) -> str:
     """Return the tree with the most of all choices at once, and another value of every text."""
     last, trees = _last(go_values(source)).items(), go_trees(source)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers import stores
-from helpers.go_trees import everything, go_trees, raced_trees
+from helpers.go_trees import everything, go_trees, linted_trees, raced_trees
 from helpers.linters import golangci
 from helpers.machine import CACHE, ROOT, need, run
 from helpers.rendering import build_flags, oversize
@@ -50,6 +50,13 @@ def raced_tree(
 def servers() -> Iterator[Stores]:
     with stores.at_hand() as started:
         yield started
+
+
+@pytest.fixture(params=linted_trees())
+def linted_tree(
+    request: pytest.FixtureRequest, tree_of: Callable[[str], RenderedTree]
+) -> RenderedTree:
+    return tree_of(request.param)
 
 
 @pytest.fixture
@@ -136,8 +143,17 @@ def test_go_passes_vet(tree: RenderedTree) -> None:
     go_as_in_the_image(tree, "vet", "./...")
 
 
-def test_golangci_lint_finds_nothing(raced_tree: RenderedTree) -> None:
-    assert lint_findings(raced_tree) == ""
+def test_golangci_lint_finds_nothing(linted_tree: RenderedTree) -> None:
+    assert lint_findings(linted_tree) == ""
+
+
+def test_golangci_lint_reads_every_file(tree_of: Callable[[str], RenderedTree]) -> None:
+    def files(names: list[str]) -> set[str]:
+        return {path for name in names for path in texts(tree_of(name)) if path.endswith(".go")}
+
+    missing = files(raced_trees()) - files(linted_trees())
+    assert {path for path in missing if not path.startswith("cmd/")} == set()
+    assert files(["default"]) < files(linted_trees())
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS)
@@ -174,8 +190,11 @@ def test_conditions_stay_out_of_the_packages() -> None:
 #: Which packages of the service a package may import, main apart.
 IMPORTS = {
     "api": {"greeting", "httpserver"},
+    "auth": {"httpserver", "logging"},
     "greeting/greetingtest": {"greeting"},
     "httpserver": {"logging"},
+    "mysql": {"greeting"},
+    "mysql/mysqltest": {"mysql"},
     "mysql": {"greeting"},
     "mysql/mysqltest": {"mysql"},
     "postgres": {"greeting"},
