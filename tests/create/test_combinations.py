@@ -137,9 +137,15 @@ def that_can_meet() -> set[tuple[tuple[str, str], ...]]:
     """Return all triples of values that can meet."""
     found = set()
     free = [name for name in FACTORS if name not in BOUND]
+    rows = [{name: json.dumps(row[name]) for name in BOUND} for row in feasible()]
+
+    @functools.cache
+    def meeting(*bound: str) -> set[tuple[str, ...]]:
+        return {tuple(row[name] for name in bound) for row in rows}
+
     for names in itertools.combinations(FACTORS, 3):
         bound = [name for name in names if name in BOUND]
-        meet = {tuple(json.dumps(row[name]) for name in bound) for row in feasible()}
+        meet = meeting(*bound)
         values = [
             [(name, json.dumps(value)) for value in FACTORS[name]] for name in names if name in free
         ]
