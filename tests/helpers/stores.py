@@ -30,11 +30,12 @@ class Stores:
         return self.started[name]
 
     def urls(self, answers: Mapping[str, Any]) -> dict[str, str]:
-        """The addresses for a service with these answers; its database is new and empty."""
+        """The addresses for a service with these answers; what is there is new and empty."""
         urls = {}
         for name in answers.get("datastores", []):
             server = self.server(name)
             if name == "redis":
+                run(["redis-cli", "-u", server.url, "FLUSHALL"], server.folder)
                 urls["REDIS_URL"] = server.url
             else:
                 urls["DATABASE_URL"] = server.create().url
