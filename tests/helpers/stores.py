@@ -9,7 +9,7 @@ from typing import Any
 
 from helpers import servers
 from helpers.machine import run
-from helpers.servers import MariaDB, Postgres, Redis, Server
+from helpers.servers import PASSWORD, MariaDB, Postgres, Redis, Server
 
 #: The servers by the answers that ask for them.
 KINDS: dict[str, type[Server]] = {"postgres": Postgres, "mysql": MariaDB, "redis": Redis}
@@ -35,7 +35,9 @@ class Stores:
         for name in answers.get("datastores", []):
             server = self.server(name)
             if name == "redis":
-                run(["redis-cli", "-u", server.url, "FLUSHALL"], server.folder)
+                login = {"REDISCLI_AUTH": PASSWORD}
+                flushed = run(["redis-cli", "-p", str(server.port), "FLUSHALL"], server.folder, login)
+                assert flushed.stdout == "OK\n"
                 urls["REDIS_URL"] = server.url
             else:
                 urls["DATABASE_URL"] = server.create().url
