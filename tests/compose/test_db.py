@@ -53,7 +53,9 @@ def project(
     need("go", "gcc", "make")
     path = render(tmp_path / "myservice", datastores=request.param)
     stores = path / "deploy/db.yaml"
-    found = re.sub(r"image: (\S+)", lambda m: f"image: {builds.base(m[1]).image}", stores.read_text())
+    found = re.sub(
+        r"image: (\S+)", lambda m: f"image: {builds.base(m[1]).image}", stores.read_text()
+    )
     stores.write_text(found)
     plugins = tmp_path / "docker/cli-plugins"
     plugins.mkdir(parents=True)

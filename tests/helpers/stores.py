@@ -36,7 +36,9 @@ class Stores:
             server = self.server(name)
             if name == "redis":
                 login = {"REDISCLI_AUTH": PASSWORD}
-                flushed = run(["redis-cli", "-p", str(server.port), "FLUSHALL"], server.folder, login)
+                flushed = run(
+                    ["redis-cli", "-p", str(server.port), "FLUSHALL"], server.folder, login
+                )
                 assert flushed.stdout == "OK\n"
                 urls["REDIS_URL"] = server.url
             else:

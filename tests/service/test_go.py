@@ -195,8 +195,6 @@ IMPORTS = {
     "httpserver": {"logging"},
     "mysql": {"greeting"},
     "mysql/mysqltest": {"mysql"},
-    "mysql": {"greeting"},
-    "mysql/mysqltest": {"mysql"},
     "postgres": {"greeting"},
     "postgres/postgrestest": {"postgres"},
     "redis": {"greeting"},

@@ -91,7 +91,7 @@ def test_it_serves_behind_a_pool_of_transactions(
     postgres, pgbouncer = pooled
     url = pgbouncer.url(postgres.create()) + EXEC
     with ThreadPoolExecutor(3) as pool:
-        migrate = [binary, "migrate"]
+        migrate: list[str | Path] = [binary, "migrate"]
         list(pool.map(lambda _: run(migrate, binary.parent, {"DATABASE_URL": url}), range(3)))
     assert failed(binary, url) == []
 

@@ -46,7 +46,9 @@ NO_ISSUER = {
 
 def fault_of_start(tree: RenderedTree, binary: Path, **environment: str) -> str:
     """Why the service does not start, serve and stop as promised; empty where it does."""
-    with running(binary, DRAIN_DELAY="0s", FLUSH_TIMEOUT="2s", **NO_ISSUER, **environment) as service:
+    with running(
+        binary, DRAIN_DELAY="0s", FLUSH_TIMEOUT="2s", **NO_ISSUER, **environment
+    ) as service:
         try:
             serve(tree, service)
         except pytest.fail.Exception as fault:
@@ -131,7 +133,9 @@ def test_a_panic_at_start_is_noticed(
     said: str, built: Callable[[str], tuple[RenderedTree, Path]], servers: Stores
 ) -> None:
     tree, binary = built(first_with(*VALUES[said]))
-    assert f"panic: {said}" in fault_of_start(tree, binary, **servers.ready(tree.answers, binary), FAULT=said)
+    assert f"panic: {said}" in fault_of_start(
+        tree, binary, **servers.ready(tree.answers, binary), FAULT=said
+    )
 
 
 def test_a_service_that_does_not_panic_is_not_refused(

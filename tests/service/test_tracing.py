@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import re
@@ -151,4 +150,3 @@ def test_a_collector_that_is_down_harms_nothing(
     assert faulty_lines(service.lines) == []
     assert code == 0, "".join(service.lines[-3:])
     assert seconds < 0.1 + 1 + 1
-

@@ -34,10 +34,23 @@ def questions(version: str) -> Mapping[str, Any]:
     return {key: value for key, value in yaml.safe_load(text).items() if key[0] != "_"}
 
 
+def offered(question: Mapping[str, Any], value: object) -> bool:
+    """Whether a question of an earlier release has the choices of an answer."""
+    choices = question.get("choices")
+    if value is None or not choices:
+        return True
+    known = [*(choices.values() if isinstance(choices, dict) else choices)]
+    return all(one in known for one in (value if isinstance(value, list) else [value]))
+
+
 def pairs(version: str) -> list[dict[str, Any]]:
     """Return answers that the release asks for, in which any two values meet that can."""
     known = questions(version)
-    asked = {name: values for name, values in PAIRED.items() if name in known}
+    asked = {
+        name: [value for value in values if offered(known[name], value)]
+        for name, values in PAIRED.items()
+        if name in known
+    }
     rules = [(names, rule) for names, rule in RULES if asked.keys() >= {*names}]
     rows = covertable.make(
         asked,
