@@ -46,7 +46,7 @@ from helpers.engine.image_checks import (
     check_user,
     compilation,
 )
-from helpers.engine.images import ImageBuilds, opened, replace_once, tag
+from helpers.engine.images import ImageBuilds, replace_once, tag
 from helpers.machine import unavailable
 from helpers.rendering import render
 from helpers.service import free_port
@@ -76,15 +76,6 @@ STORE_URLS = (
 # ---------------------------------------------------------------------------
 # The engine, the images, the stores
 # ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def builds(
-    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
-) -> Iterator[ImageBuilds]:
-    """The engine, for this file, and a place for renders."""
-    with opened(tmp_path_factory.mktemp("renders"), pytestconfig) as builds:
-        yield builds
 
 
 @pytest.fixture(scope="module")

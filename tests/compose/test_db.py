@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from helpers.engine.compose import built
 from helpers.engine.docker import ask, eventually
-from helpers.engine.images import ImageBuilds, opened
+from helpers.engine.images import ImageBuilds
 from helpers.machine import need, run
 from helpers.rendering import render
 from helpers.service import free_port
@@ -36,14 +36,6 @@ class Project:
     def test(self) -> str:
         """What `make test` prints; of the tests, those of the example run."""
         return self.make("test", "GOFLAGS=-run=TestGreetings -v")
-
-
-@pytest.fixture(scope="module")
-def builds(
-    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
-) -> Iterator[ImageBuilds]:
-    with opened(tmp_path_factory.mktemp("renders"), pytestconfig) as found:
-        yield found
 
 
 @pytest.fixture(params=[["postgres", "redis"]], ids="-".join)

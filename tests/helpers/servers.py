@@ -145,17 +145,12 @@ class Postgres(SQL):
         self.programs = postgres_programs()
         (folder / "password").write_text(PASSWORD)
         give(folder)
-        done = subprocess.run(
-            [
-                *(self.programs / "initdb", "--pgdata", folder / "data", "--username=app"),
-                *("--pwfile", folder / "password", "--auth=scram-sha-256", "--no-sync"),
-                *("--encoding=UTF8", "--locale=C"),
-            ],
-            cwd=folder, user=user(), group=user_group(), extra_groups=[],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            pytest.fail(f"initdb: {done.stdout}{done.stderr}", pytrace=False)
+        initialise(
+            folder,
+            *(self.programs / "initdb", "--pgdata", folder / "data", "--username=app"),
+            *("--pwfile", folder / "password", "--auth=scram-sha-256", "--no-sync"),
+            *("--encoding=UTF8", "--locale=C"),
+        )
 
     @property
     def command(self) -> Sequence[str | Path]:
@@ -204,16 +199,11 @@ class MariaDB(SQL):
             need(program)
         super().__init__(folder)
         give(folder)
-        done = subprocess.run(
-            [
-                *("mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}"),
-                *("--auth-root-authentication-method=normal", "--skip-test-db"),
-            ],
-            cwd=folder, user=user(), group=user_group(), extra_groups=[],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            pytest.fail(f"mariadb-install-db: {done.stdout}{done.stderr}", pytrace=False)
+        initialise(
+            folder,
+            *("mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}"),
+            *("--auth-root-authentication-method=normal", "--skip-test-db"),
+        )
         # A statement a line. Without names of hosts, the anonymous user of localhost is out.
         (folder / "init.sql").write_text(
             f"CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY '{PASSWORD}';\n"
@@ -309,6 +299,16 @@ def user() -> str | None:
 def user_group() -> int | None:
     name = user()
     return pwd.getpwnam(name).pw_gid if name else None
+
+
+def initialise(folder: Path, *command: str | Path) -> None:
+    """Run the command that makes the data of a server in a folder, as the servers' user."""
+    done = subprocess.run(
+        command, cwd=folder, user=user(), group=user_group(), extra_groups=[],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.fail(f"{command[0]}: {done.stdout}{done.stderr}", pytrace=False)
 
 
 def give(folder: Path) -> None:
