@@ -6,8 +6,10 @@ command line knows by which option it was given, and spells that.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 
 class ExitCode(IntEnum):
@@ -63,7 +65,41 @@ class UnknownQuestionError(_KeyedError):
 
 
 class UnaskedQuestionError(_KeyedError):
-    """An answer to the question `key`, which the other answers rule out."""
+    """An answer to the question `key`, which the other `answers` rule out.
+
+    It would be asked with the `needed` ones.
+    """
+
+    def __init__(self, key: str, answers: Mapping[str, Any], needed: Mapping[str, Any]) -> None:
+        super().__init__(key, "the other answers rule its question out")
+        self.args = (key, answers, needed)
+        self.answers = answers
+        self.needed = needed
+
+
+class RefusedNameError(RefusedAnswerError):
+    """The name of a directory is refused as the service's; `proposed` is one that may do."""
+
+    def __init__(self, key: str, reason: str, proposed: str) -> None:
+        super().__init__(key, reason)
+        self.args = (key, reason, proposed)
+        self.proposed = proposed
+
+
+class OccupiedError(BadInputError):
+    """The files `found` in the `directory` are in the way of a new service."""
+
+    def __init__(self, directory: Path, found: Sequence[str]) -> None:
+        super().__init__(directory, found)
+        self.directory = directory
+        self.found = found
+
+    def __str__(self) -> str:
+        """What is in the way."""
+        more = f" and {len(self.found) - 5} more" if len(self.found) > 5 else ""
+        return (
+            f"{self.directory} holds {', '.join(self.found[:5])}{more}, which the service has too"
+        )
 
 
 class NobodyToAskError(BadInputError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from gindock import interrupts
 from gindock.errors import ExitCode, UserError
 from gindock.upstream import answers
 
@@ -79,7 +79,8 @@ def each(work: Callable[[Path], _T], projects: Sequence[Path]) -> Iterator[Outco
     unfinished = []
     with _pool(min(_cores(), len(groups))) as pool:
         try:
-            running = {pool.submit(_all, work, group): group for group in groups}
+            with interrupts.held_from_children():
+                running = {pool.submit(_all, work, group): group for group in groups}
             for done in as_completed(running):
                 try:
                     yield from done.result()
@@ -93,7 +94,9 @@ def each(work: Callable[[Path], _T], projects: Sequence[Path]) -> Iterator[Outco
     for group in unfinished:
         with _pool(1) as pool:
             try:
-                yield from pool.submit(_all, work, group).result()
+                with interrupts.held_from_children():
+                    running_alone = pool.submit(_all, work, group)
+                yield from running_alone.result()
             except BrokenProcessPool:
                 failure = Failure(UserError("its process was killed; try it by itself"))
                 yield from (Outcome(project, failure) for project in group)
@@ -105,10 +108,8 @@ def _pool(size: int) -> ProcessPoolExecutor:
 
 
 def _attend() -> None:
-    """Make this process one that its parent ends, and nothing else but that."""
-    # Ctrl-C reaches every process of the terminal; the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["GIT_TERMINAL_PROMPT"] = "0"  # Nor may several ask for a password at once.
+    """Make this process one that its parent ends."""
+    os.environ["GIT_TERMINAL_PROMPT"] = "0"  # Several may not ask for a password at once.
     parent = parent_process()
     if parent is not None:
         # A worker does not notice that its parent was killed, and would wait for ever.

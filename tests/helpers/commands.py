@@ -55,15 +55,24 @@ def gindock(
 class Terminal:
     """`gindock` on a pseudo-terminal, with the screen that its user sees."""
 
-    def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
-        self._screen = pyte.HistoryScreen(WIDTH, HEIGHT, history=10_000)
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        size: tuple[int, int] = (HEIGHT, WIDTH),
+    ) -> None:
+        height, self._width = size
+        self._screen = pyte.HistoryScreen(self._width, height, history=10_000)
+        #: Everything that was printed, also what is on the screen no more.
+        self.printed = ""
         self._stream = pyte.ByteStream(self._screen)
         self._child = pexpect.spawn(
             str(SCRIPTS / "gindock"),
             list(arguments),
             cwd=str(cwd),
             env={**os.environ, "TERM": "xterm-256color", **(env or {})},
-            dimensions=(HEIGHT, WIDTH),
+            dimensions=size,
             timeout=60,
         )
 
@@ -78,16 +87,16 @@ class Terminal:
     @property
     def screen(self) -> str:
         """What is to be seen, scrolled-off lines included."""
-        above = ["".join(line[x].data for x in range(WIDTH)) for line in self._screen.history.top]
+        above = ["".join(line[x].data for x in range(self._width)) for line in self._screen.history.top]
         return "\n".join(row.rstrip() for row in [*above, *self._screen.display])
 
     def colours_of(self, text: str) -> set[str]:
         """In which colours `text` is to be seen."""
-        rows = [*self._screen.history.top, *(self._screen.buffer[y] for y in range(HEIGHT))]
+        rows = [*self._screen.history.top, *(self._screen.buffer[y] for y in range(self._screen.lines))]
         return {
             row[x].fg
             for row in rows
-            if (at := "".join(row[x].data for x in range(WIDTH)).find(text)) >= 0
+            if (at := "".join(row[x].data for x in range(self._width)).find(text)) >= 0
             for x in range(at, at + len(text))
         }
 
@@ -149,10 +158,11 @@ class Terminal:
 
     def _read(self, timeout: float = 30) -> None:
         data: Any = self._child.read_nonblocking(65536, timeout=timeout)
+        self._stream.feed(data)
+        self.printed += data.decode(errors="replace")
         # prompt_toolkit asks where the cursor is, and waits for the terminal's answer.
         if b"\x1b[6n" in data:
-            self._child.send("\x1b[1;1R")
-        self._stream.feed(data)
+            self._child.send(f"\x1b[{self._screen.cursor.y + 1};{self._screen.cursor.x + 1}R")
 
     def _settle(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from gindock.cli import new, status, update
+from gindock.cli import new, options, status, update
 from gindock.cli.output import print_version
 from gindock.errors import ExitCode
 from gindock.gitio.environments import REPOSITORY_VARIABLES
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("new")(new.command())
+app.command("new", cls=options.Sectioned)(new.command())
 app.command("update")(update.command)
 app.command("status")(status.command)
 

@@ -6,8 +6,8 @@ import functools
 import inspect
 import os
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,7 +33,7 @@ def command() -> Callable[..., None]:
     questions = _own_questions()
     run = reports_errors(_new, spelling.error_of_new)
     fixed = list(inspect.signature(_new, eval_str=True).parameters.values())[:-1]
-    parameters = [*fixed, *map(options.parameter, questions.all)]
+    parameters = [*fixed, *options.parameters(questions)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
@@ -88,6 +88,10 @@ def _new(
     git: Annotated[
         bool, typer.Option("--git/--no-git", help="Start a git repository with a first commit.")
     ] = True,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep files that are in the way, and leave out gindock's."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Ask nothing and print one JSON object.")
@@ -105,10 +109,12 @@ def _new(
     questions = _own_questions() if own else None
     given = options.answers(questions, values, assignments or [], answers_file)
     spelled = str(directory or "")
+    proposed = None
     if directory is not None:
         directory = Path(os.path.abspath(directory))  # noqa: PTH100 - keeps links, drops `..`
-        if questions is not None:
-            given.setdefault("service_name", _name_of(directory))
+        if questions is not None and "service_name" not in given:
+            given["service_name"] = _name_of(directory)
+            proposed = str(questions.defaults({"_folder_name": directory.name})["service_name"])
     interactive = on_a_terminal() and not (defaults or as_json)
     if not interactive and directory is None and "service_name" not in given:
         raise BadInputError("name the DIRECTORY to create, e.g. `gindock new myservice --defaults`")
@@ -124,6 +130,8 @@ def _new(
         interactive=interactive,
         with_git=git,
         preview=dry_run,
+        proposed_name=proposed,
+        keep=keep,
     )
     invocation = Invocation(spelled, ref, names_own=own and template is not None)
     _run(request, invocation, quiet=quiet, as_json=as_json)
@@ -152,47 +160,52 @@ def _run(request: NewRequest, invocation: Invocation, *, quiet: bool, as_json: b
     from gindock.creating import creation
     from gindock.creating.draft import drafted
 
-    with _questions_heard(request.interactive), drafted(request) as draft:
+    with _questions_heard(request.interactive) as still, drafted(request) as draft:
         _refuse_open_questions(draft, as_json=as_json)
         if request.preview:
+            still()
             _show(draft, invocation, quiet=quiet, as_json=as_json)
             return
         if request.interactive:
             from gindock.cli import review
 
-            if not review.accepted(draft):
+            if not review.accepted(draft, still):
+                still()
                 typer.echo("Cancelled; nothing was created.")
                 return
+        draft.check_destination()
         command = invocation.again(draft)
         created = creation.create(draft)
     if as_json:
         print_json({**created.as_dict(), "command": command, "not_run": created.not_run})
         return
-    if created.warning:
-        typer.secho(f"Warning: {created.warning}", err=True, fg="yellow")
+    for warning in created.warnings:
+        typer.secho(f"Warning: {warning}", err=True, fg="yellow")
     if not quiet:
         _report(created, command, own=request.questions is not None)
     note_not_run(created.not_run)
 
 
 def _refuse_open_questions(draft: Draft, *, as_json: bool) -> None:
-    from gindock.creating.draft import open_questions
-
     request = draft.request
     if request.interactive or request.defaults:
         return
-    if missing := [spelling.option(key) for key in open_questions(request, draft.answers)]:
+    if missing := [spelling.option(key) for key in draft.open_questions]:
         why = "--json asks nothing" if as_json else "there is no terminal to ask on"
         raise BadInputError(f"{why}; add --defaults, or answer {', '.join(missing)}")
 
 
-def _questions_heard(interactive: bool) -> AbstractContextManager[None]:
+@contextmanager
+def _questions_heard(interactive: bool) -> Iterator[Callable[[], None]]:
+    """Ask on the terminal; yields what ends the spinner, before something is printed."""
     if not interactive:
-        return nullcontext()
+        yield lambda: None
+        return
     # Late: it imports prompt_toolkit, which only questions need.
     from gindock.cli import keyboard
 
-    return keyboard.attentive()
+    with keyboard.attentive("Rendering the service ...") as spinner:
+        yield spinner.stop
 
 
 @functools.cache
@@ -244,6 +257,8 @@ def _report(created: Created, command: str, *, own: bool) -> None:
     where = created.directory.name if path == "." else path
     commit = f", first commit {created.commit}" if created.commit else ""
     typer.echo(f"Created {where}: {len(created.files)} files{commit}.")
+    if created.kept:
+        typer.echo(f"Kept as it was: {', '.join(created.kept)}.")
     steps = [] if path == "." else [f"cd {shlex.quote(spelling.path(path))}"]
     if "Makefile" in created.files:
         steps.append("make    # what the service can do")

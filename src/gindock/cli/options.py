@@ -3,37 +3,86 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
+from typer.core import TyperCommand
 
 from gindock.cli import spelling
+from gindock.cli.output import said
 from gindock.errors import BadInputError, RefusedAnswerError
 from gindock.upstream.questions import NOTHING, Question, Questions
 
+#: How `new --help` calls the service that its defaults are those of.
+_NAME = "NAME"
 
-def parameter(question: Question) -> inspect.Parameter:
-    """The parameter of a Typer command that takes the answer to `question`."""
+
+class Sectioned(TyperCommand):
+    """A command whose help has its options by their sections."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Also take `--customise` without a section, for all of them, as it was once written."""
+        return super().parse_args(ctx, [*_with_sections(args)])
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                title = getattr(parameter, "rich_help_panel", None) or "Options"
+                sections.setdefault(title, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def _with_sections(arguments: list[str]) -> Iterator[str]:
+    for argument, following in itertools.pairwise([*arguments, "--"]):
+        if argument == "--no-customise":
+            yield "--customise=false"
+        elif argument == "--customise" and following.startswith("-"):
+            yield "--customise=true"
+        else:
+            yield argument
+
+
+def parameters(questions: Questions) -> list[inspect.Parameter]:
+    """The parameters of a Typer command that take the answers to `questions`, by their sections."""
+    defaults = questions.defaults({"_folder_name": _NAME, "service_name": _NAME})
+    sections = list(dict.fromkeys(question.section for question in questions.all))
+    ordered = sorted(questions.all, key=lambda question: sections.index(question.section))
+    return [_parameter(question, defaults[question.key]) for question in ordered]
+
+
+def _parameter(question: Question, default: Any) -> inspect.Parameter:
     names = spelling.option(question.key)
     kind: Any = {"int": int, "bool": bool}.get(question.type, str)
     if question.type == "bool":
         names += "/" + names.replace("--", "--no-", 1)
-    if question.choices:
-        offered = [*question.choices.values(), *([NOTHING] if question.several else [])]
-        kind = StrEnum(question.key, {value: value for value in offered})  # type: ignore[misc, no-redef]
+    offered = [*question.choices.values(), *([NOTHING] if question.several else [])]
     if question.several:
-        kind = list[kind]
+        kind = list[str]
+    elif offered:
+        kind = StrEnum(question.key, {value: value for value in offered})  # type: ignore[misc, no-redef]
+    shown = ",".join(default) or NOTHING if isinstance(default, list) else said(default)
     return inspect.Parameter(
         question.key,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[
             kind | None,
-            typer.Option(names, help=question.help, show_default=False, rich_help_panel="Answers"),
+            typer.Option(
+                names,
+                help=f"{question.help} [default: {shown}]",
+                metavar=f"[{'|'.join(offered)}],..." if question.several else None,
+                show_default=False,
+                rich_help_panel=question.section.capitalize(),
+            ),
         ],
     )
 
@@ -97,8 +146,6 @@ def _value(questions: Questions | None, key: str, value: Any) -> Any:
 
 def _checked(question: Question, value: Any) -> Any:
     if isinstance(value, list) and question.several:
-        if NOTHING in value and len(value) > 1:
-            raise RefusedAnswerError(question.key, f"'{NOTHING}' goes with nothing else")
         return question.parse(",".join(map(str, value)))
     if isinstance(value, list | dict) or value is None:
         raise RefusedAnswerError(question.key, f"one value is wanted, got {value!r}")

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, ParamSpec
 
 import typer
 
+from gindock import interrupts
 from gindock.errors import ExitCode, UserError
 from gindock.upstream import source
 
@@ -28,7 +29,8 @@ def reports_errors(
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
         as_json = bool(kwargs.get("as_json"))
         try:
-            command(*args, **kwargs)
+            with interrupts.raised():
+                command(*args, **kwargs)
         except KeyboardInterrupt:
             typer.echo("Interrupted.", err=True)
             raise typer.Exit(ExitCode.INTERRUPTED) from None

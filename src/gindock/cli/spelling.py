@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from gindock.errors import (
     BadInputError,
     NobodyToAskError,
+    OccupiedError,
     RefusedAnswerError,
+    RefusedNameError,
     RefusedSettingError,
     UnaskedQuestionError,
     UnknownQuestionError,
@@ -34,8 +36,7 @@ def options(question: Question, answer: Any) -> list[str]:
     name = option(question.key)
     if question.type == "bool":
         return [name if answer else name.replace("--", "--no-", 1)]
-    answers = (answer or [NOTHING]) if question.several else [answer]
-    return [part for value in answers for part in (name, str(value))]
+    return [name, ",".join(answer) or NOTHING if question.several else str(answer)]
 
 
 def path(spelled: str) -> str:
@@ -63,6 +64,8 @@ class Invocation:
             arguments += ["--ref", self.ref]
         if not request.with_git:
             arguments.append("--no-git")
+        if request.keep:
+            arguments.append("--keep")
         if self.names_own:
             arguments += ["--template", "gindock"]
         if request.questions is None:
@@ -84,7 +87,11 @@ def error_of_new(error: UserError) -> str:
     """What `gindock new` says of `error`."""
     match error:
         case UnaskedQuestionError():
-            return f"{option(error.key)} does not apply: {error.reason}"
+            return _unasked(error)
+        case OccupiedError():
+            return f"{error}; choose another directory, move them away, or keep them with --keep"
+        case RefusedNameError():
+            return f"{error.reason}; name it otherwise with {option(error.key)} {error.proposed}"
         case UnknownQuestionError():
             return f"-d {error.key}: {error.reason}"
         case RefusedAnswerError() if error.key:
@@ -95,6 +102,34 @@ def error_of_new(error: UserError) -> str:
             more = ", choose another directory, or add --no-git"
             return error.reason + (more if error.avoidable else ", or choose another directory")
     return _error(error)
+
+
+def _unasked(error: UnaskedQuestionError) -> str:
+    """Which answers rule a question out, and what to give instead."""
+    if not error.needed:
+        return f"{option(error.key)} does not apply: {error.reason}"
+    given = [shlex.join(_spelled(key, error.answers.get(key))) for key in error.needed]
+    needed = [
+        shlex.join(_spelled(key, _more(value, error.answers.get(key))))
+        for key, value in error.needed.items()
+    ]
+    return (
+        f"{option(error.key)} does not apply with {' and '.join(given)}; leave it out, "
+        f"or add {' and '.join(needed)}"
+    )
+
+
+def _spelled(key: str, answer: Any) -> list[str]:
+    if isinstance(answer, bool):
+        return [option(key) if answer else option(f"no_{key}")]
+    return [option(key), ",".join(answer) or NOTHING if isinstance(answer, list) else str(answer)]
+
+
+def _more(needed: Any, given: Any) -> Any:
+    """What `needed` has more than what is `given`, where it is a list."""
+    if isinstance(needed, list):
+        return [each for each in needed if each not in (given or [])]
+    return needed
 
 
 def error_of_update(error: UserError) -> str:

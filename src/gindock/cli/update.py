@@ -149,7 +149,7 @@ def _updated(request: UpdateRequest) -> Update:
     # Late: it imports prompt_toolkit, which only questions need.
     from gindock.cli import keyboard
 
-    with keyboard.attentive():
+    with keyboard.attentive("Updating ..."):
         return update(request)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from gindock.creating import surroundings
 from gindock.creating.destination import PREFIX, is_fresh_repository
 from gindock.creating.draft import Draft
 from gindock.gitio.command import GitError, commit, git, line
+from gindock.gitio.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,9 @@ class Created:
     answers: Mapping[str, Any]
     version: str
     commit: str | None
-    warning: str | None
+    kept: list[str]
+    """The files that were there, and in the way of the service's own."""
+    warnings: list[str]
     not_run: list[str]
     """The template's commands that Copier would have run, as they are written."""
 
@@ -34,7 +38,8 @@ class Created:
             "answers": dict(self.answers),
             "version": self.version,
             "commit": self.commit,
-            "warning": self.warning,
+            "kept": self.kept,
+            "warning": "\n".join(self.warnings) or None,
         }
 
 
@@ -42,32 +47,48 @@ def create(draft: Draft) -> Created:
     """Put the draft at its destination, with a first commit unless told otherwise.
 
     Raises:
-        UserError: the destination is no longer free.
+        UserError: something is in the way.
 
     """
     destination, files, version = draft.destination, draft.files, draft.version
     with_git = draft.request.with_git
-    commit = warning = None
+    commit = None
+    warnings: list[str | None] = []
     fresh = with_git and is_fresh_repository(destination)
-    around = with_git and surroundings.repository_around(destination) is not None
+    around = surroundings.repository_around(destination) if with_git else None
     if with_git and not around:
         git("init", "--quiet", "--initial-branch=main", ".", folder=draft.folder)
         commit, warning = _commit(draft.folder, version)
-    draft.place()
+        warnings.append(warning)
+    kept = draft.place()
     if fresh:
         commit, warning = _commit(destination, version)
+        warnings.append(warning)
     elif around:
-        warning = (
-            "a git repository is around it, so nothing was committed; CI runs only from the "
-            "root of a repository"
-        )
-    about = (draft.answers, version, commit, warning, draft.not_run)
-    return Created(destination, files, *about)
+        warnings.append(_not_committed(destination, around, version))
+    warnings.append(surroundings.workspace_without(destination))
+    about = (draft.answers, version, commit, kept, [*filter(None, warnings)], draft.not_run)
+    return Created(destination, [file for file in files if file not in kept], *about)
+
+
+def _not_committed(destination: Path, around: Repository, version: str) -> str:
+    """What to do where a repository is `around` the new service, of the template's `version`."""
+    command = f"git add --all . && git commit -m {shlex.quote(_message(version))}"
+    if destination.resolve() == around.top.resolve():
+        return f"the repository has commits already, so nothing was committed; run `{command}`"
+    return (
+        "a git repository is around it, so nothing was committed, and CI is left out: a host reads "
+        f"that at the root of a repository alone. Look into README.md for CI, and run `{command}`"
+    )
+
+
+def _message(version: str) -> str:
+    return f"Create the service with gindock {version}"
 
 
 def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
     """Commit everything in `project`; returns the commit id, or a warning and what to run."""
-    message = f"Create the service with gindock {version}"
+    message = _message(version)
     try:
         # `--force`: the user's global ignores do not apply to what a template renders.
         git("add", "--all", "--force", "--", ".", f":(exclude){PREFIX}*", folder=project)

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -43,14 +43,17 @@ class StagingFolder:
         self._renders += 1
         return Away(self.folder / _PROJECT / str(self._renders), self.destination)
 
-    def place(self, project: Path) -> None:
+    def place(self, project: Path, *, without: Sequence[str] = ()) -> None:
         """Move the rendered `project` to the destination: all of it, or, on an error, nothing.
 
+        The files `without` stay where they are, and so does what the destination has.
+
         Raises:
-            UserError: the destination is no longer free.
+            UserError: something has appeared at the destination.
 
         """
-        check_free(self.destination)
+        for path in without:
+            _remove(project / path)
         if self.destination.is_dir():
             self._move_into(project)
         else:
@@ -62,8 +65,6 @@ class StagingFolder:
                 raise
 
     def _move_into(self, project: Path) -> None:
-        # .git comes last: a service with a .git is complete.
-        entries = sorted(project.iterdir(), key=lambda entry: (entry.name == ".git", entry.name))
         journal = {
             "destination": str(self.destination),
             "project": str(project.relative_to(self.folder)),
@@ -74,21 +75,42 @@ class StagingFolder:
             file.flush()
             os.fsync(file.fileno())
         with undisturbed():
-            moved: list[Path] = []
+            moved: list[tuple[Path, Path]] = []
             try:
-                for entry in entries:
-                    target = self.destination / entry.name
+                for entry, target in _moves(project, self.destination):
                     if os.path.lexists(target):
                         raise UserError(f"{target} has appeared; move it away and try again")
                     entry.rename(target)
-                    moved.append(entry)
+                    moved.append((entry, target))
             except BaseException:
                 # If moving back fails, the next run does it by the journal.
                 self.keep = True
-                for entry in moved:
-                    (self.destination / entry.name).rename(entry)
+                for entry, target in reversed(moved):
+                    target.rename(entry)
                 self.keep = False
                 raise
+
+
+def _moves(folder: Path, destination: Path) -> Iterator[tuple[Path, Path]]:
+    """What to move from `folder`, and to where, into the folders that `destination` has."""
+    # .git comes last: a service with a .git is complete.
+    for entry in sorted(folder.iterdir(), key=lambda entry: (entry.name == ".git", entry.name)):
+        target = destination / entry.name
+        if _is_folder(entry) and _is_folder(target):
+            yield from _moves(entry, target)
+        else:
+            yield entry, target
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _remove(path: Path) -> None:
+    if _is_folder(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -98,14 +120,14 @@ def staging_folder(destination: Path, *, elsewhere: bool = False) -> Iterator[St
     With `elsewhere`, it lies in the system's temporary folder, from which nothing can be placed.
 
     Raises:
-        BadInputError: the destination is not free.
+        BadInputError: the destination is no place for a folder.
         UserError: an earlier run left something that has been changed since.
 
     """
     home = Path(tempfile.gettempdir()) if elsewhere else nearest_folder(destination)
     if not elsewhere:
         _clear(destination)
-    check_free(destination)
+    check_place(destination)
     folder, lock = _new_folder(home)
     held = StagingFolder(destination, folder)
     try:
@@ -118,12 +140,11 @@ def staging_folder(destination: Path, *, elsewhere: bool = False) -> Iterator[St
                 os.close(lock)
 
 
-def check_free(destination: Path) -> None:
-    """Refuse a destination that holds anything; a git repository without a commit is nothing.
+def check_place(destination: Path) -> None:
+    """Refuse a destination that is no place for a folder.
 
     Raises:
-        BadInputError: it is a file, a non-empty folder, or no place for a folder.
-        GitError: it holds a repository that git cannot read.
+        BadInputError: it is a file, is below one, or is a link to nowhere.
 
     """
     if destination.is_symlink() and not destination.exists():
@@ -131,23 +152,23 @@ def check_free(destination: Path) -> None:
     above = nearest_folder(destination)
     if above != destination and os.path.lexists(first := _below(above, destination)):
         raise BadInputError(f"{first} is a file; choose another directory")
-    if not destination.is_dir():
-        return
-    held = sorted(e.name for e in destination.iterdir() if not e.name.startswith(PREFIX))
-    if held == [".git"] and is_fresh_repository(destination):
-        return
-    if held == [".git"]:
-        found = Repository.find(destination)
-        what = "a .git that is no repository" if found is None or found.prefix else (
-            "a git repository with commits"
-        )  # fmt: skip
-        raise BadInputError(f"{destination} holds {what}; choose an empty directory")
-    if held:
-        more = f" and {len(held) - 1} more" if len(held) > 1 else ""
-        raise BadInputError(
-            f"{destination} is not empty: it holds {held[0]}{more}; "
-            "choose an empty or a new directory"
-        )
+
+
+def in_the_way(destination: Path, files: Iterable[str]) -> list[str]:
+    """Which of `files` the folder `destination` has, or what bars their folders, sorted."""
+    found = set()
+    for file in files:
+        parts = Path(file).parts
+        if parts[0] == ".git":  # A repository is whole, or it is none.
+            parts = parts[:1]
+        for number in range(1, len(parts) + 1):
+            path = Path(*parts[:number])
+            is_file = number == len(parts)
+            there = destination / path
+            if os.path.lexists(there) and (is_file or not _is_folder(there)):
+                found.add(path.as_posix())
+                break
+    return sorted(found)
 
 
 def is_fresh_repository(folder: Path) -> bool:
@@ -257,7 +278,7 @@ def _take_back(folder: Path) -> None:
         return  # It had moved nothing yet.
     destination = Path(journal["destination"])
     waiting = folder / journal["project"]
-    if not waiting.is_dir() or not any(waiting.iterdir()):
+    if not any(_is_folder(file) is False for file in waiting.rglob("*")):
         return  # It had moved everything: the project is whole, and the user's.
     ours = []
     for path, digest in journal["files"].items():

@@ -5,17 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gindock.creating import surroundings
-from gindock.creating.destination import StagingFolder, check_free, staging_folder
+from gindock.creating.destination import (
+    StagingFolder,
+    check_place,
+    in_the_way,
+    staging_folder,
+)
 from gindock.creating.request import NewRequest
 from gindock.errors import (
     BadInputError,
+    OccupiedError,
     RefusedAnswerError,
+    RefusedNameError,
     UnaskedQuestionError,
     UnknownQuestionError,
 )
@@ -42,8 +49,29 @@ class Draft:
         # gindock's own template is rendered anyway: the result shows which questions are open.
         own = self.request.questions is not None
         defaults = self.request.defaults or (own and not self.request.interactive)
-        self._render(data=self.request.given, defaults=defaults)
+        try:
+            self._render(data=self.request.given, defaults=defaults)
+        except RefusedAnswerError as error:
+            if error.key != "service_name" or self.request.proposed_name is None:
+                raise
+            self._name_otherwise(error, defaults=defaults)
         self._refuse_unused(self.request.given)
+
+    def _name_otherwise(self, refused: RefusedAnswerError, *, defaults: bool) -> None:
+        """Propose another name than the directory's, where there is someone to ask.
+
+        Raises:
+            RefusedNameError: there is nobody.
+
+        """
+        given = dict(self.request.given)
+        proposed = self.request.proposed_name or ""
+        if proposed == given.pop("service_name"):
+            proposed += "-service"
+        if defaults:
+            raise RefusedNameError("service_name", refused.reason, proposed)
+        self.request = replace(self.request, given=given)
+        self._render(data=given, defaults=False, suggestions={"service_name": proposed})
 
     @property
     def answers(self) -> dict[str, Any]:
@@ -55,10 +83,17 @@ class Draft:
 
     @property
     def shown_answers(self) -> dict[str, Any]:
-        """The answers to what was asked, given or chosen; the others are at their defaults."""
+        """The answers to what everyone is asked, and those given or chosen; others are defaults."""
         if self.request.questions is None:
             return self.answers
-        shown = {*self._asked(), *self.request.given, *self._chosen}
+        everyone = [q.key for q in self._questions.all if not q.behind]
+        shown = {*everyone, *self.request.given, *self._chosen}
+        return {key: value for key, value in self.answers.items() if key in shown}
+
+    @property
+    def open_to_change(self) -> dict[str, Any]:
+        """The answers that are shown, and those to what was asked."""
+        shown = {*self.shown_answers, *self._asked()}
         return {key: value for key, value in self.answers.items() if key in shown}
 
     @property
@@ -110,19 +145,41 @@ class Draft:
             self.folder, self._recorded = before
             raise
 
-    def check_destination(self) -> None:
-        """Raise a `BadInputError` where the destination is not free."""
-        check_free(self.destination)
-
-    def place(self) -> None:
-        """Move the service to its destination: all of it, or, on an error, nothing.
+    @property
+    def in_the_way(self) -> list[str]:
+        """The files at the destination that the service has, too, and those that bar its folders.
 
         Raises:
-            UserError: the destination is no longer free.
+            BadInputError: the destination is no place for a folder.
 
         """
+        check_place(self.destination)
+        return in_the_way(self.destination, self.files)
+
+    def check_destination(self) -> None:
+        """Raise a `BadInputError` where something is in the way, and is not to be kept."""
+        found = self.in_the_way
+        if found and not self.request.keep:
+            raise OccupiedError(self.destination, found)
+
+    def keep_what_is_there(self) -> None:
+        """Keep what is in the way, and leave out of the service what would take its place."""
+        self.request = replace(self.request, keep=self.request.keep or bool(self.in_the_way))
+
+    def place(self) -> list[str]:
+        """Move the service to its destination, all of it, or, on an error, nothing.
+
+        Returns what is kept.
+
+        Raises:
+            UserError: something is in the way that is not to be kept.
+
+        """
+        self.check_destination()
+        kept = self.in_the_way
         self._staging.destination = self.destination
-        self._staging.place(self.folder)
+        self._staging.place(self.folder, without=kept)
+        return kept
 
     @property
     def not_run(self) -> list[str]:
@@ -170,8 +227,15 @@ class Draft:
                 return given
             given[differs] = self.answers[differs]
 
+    @property
+    def open_questions(self) -> list[str]:
+        """The keys of the questions that the request leaves open."""
+        return [key for key in self._asked() if key not in self.request.given]
+
     def _asked(self) -> list[str]:
-        return self._questions.asked(self.answers) if self.request.questions else []
+        if self.request.questions is None:
+            return []
+        return self._questions.asked({**self._known, **self.answers})
 
     def _render(self, *, data: Mapping[str, Any], defaults: bool, **options: Any) -> None:
         # Imported late: it imports Copier, which takes long.
@@ -192,7 +256,8 @@ class Draft:
         unused = [key for key in given if key not in self.answers]
         if self.request.questions is not None:
             for key in unused:
-                raise UnaskedQuestionError(key, "the other answers rule its question out")
+                needed = self._questions.needed(key, self.answers)
+                raise UnaskedQuestionError(key, self.answers, needed)
         if not unused:
             return
         # The answers file has no secret answers, and a template may have no answers file.
@@ -227,10 +292,3 @@ def _directory_named(name: object) -> Path:
         reason = f"{name!r} cannot name a directory; name the DIRECTORY"
         raise RefusedAnswerError("service_name", reason)
     return Path.cwd() / str(name)
-
-
-def open_questions(request: NewRequest, answers: Mapping[str, Any]) -> list[str]:
-    """The keys of the questions that `request` leaves open, given all `answers`."""
-    if request.questions is None:
-        return []
-    return [key for key in request.questions.asked(answers) if key not in request.given]

@@ -28,3 +28,7 @@ class NewRequest:
     with_git: bool = True
     preview: bool = False
     """Draft only, away from the destination."""
+    proposed_name: str | None = None
+    """A name for the service where that of its directory is refused; None where it is `given`."""
+    keep: bool = False
+    """Keep the files at the destination that are in the way, and leave out the rendered ones."""

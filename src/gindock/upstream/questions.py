@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from gindock.errors import RefusedAnswerError, UnknownQuestionError
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
 
 #: How an empty choice of several is said on the command line.
 NOTHING = "none"
@@ -28,6 +33,13 @@ class Question:
     several: bool
     when: str
     ask: str
+    default: Any
+    """As it is written, an expression included."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether it is only asked of who customises its section."""
+        return "customise" in self.ask
 
     def parse(self, text: str) -> Any:
         """The answer that `text` spells, of the question's type.
@@ -47,7 +59,14 @@ class Question:
         except UnicodeEncodeError:
             raise ValueError("the answer is no valid UTF-8") from None
         if self.several:
+            if text.lower() in (
+                "true",
+                "false",
+            ):  # As a question that took one of these is recorded.
+                return list(self.choices.values()) if text.lower() == "true" else []
             values = listed(text)
+            if NOTHING in values:
+                raise ValueError(f"'{NOTHING}' goes with nothing else")
             for value in values:
                 self._check_choice(value)
             return values
@@ -76,6 +95,8 @@ class Questions:
     """The questions of a template, in the order in which they are asked."""
 
     all: list[Question]
+    _declared: list[Question] = field(repr=False)
+    """With what is derived from answers."""
     _environment_options: Mapping[str, Any] = field(repr=False)
 
     @classmethod
@@ -84,7 +105,7 @@ class Questions:
         # libyaml reads it ten times as fast, where PyYAML was built with it.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         content = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
-        asked = [
+        declared = [
             Question(
                 key=key,
                 type=details.get("type", "yaml"),
@@ -94,12 +115,14 @@ class Questions:
                 several=details.get("multiselect", False),
                 when=str(details.get("when", True)),
                 ask=str(details.get("ask", True)),
+                default=details.get("default"),
             )
             for key, details in content.items()
-            # `when: false` marks what is derived from the answers.
-            if not key.startswith("_") and details.get("when") is not False
+            if not key.startswith("_")
         ]
-        return cls(asked, content.get("_envops", {}))
+        # `when: false` marks what is derived from the answers.
+        asked = [question for question in declared if question.when != "False"]
+        return cls(asked, declared, content.get("_envops", {}))
 
     @cached_property
     def by_key(self) -> dict[str, Question]:
@@ -119,18 +142,72 @@ class Questions:
 
     def asked(self, answers: Mapping[str, Any]) -> list[str]:
         """The keys of the questions that Copier asks of someone who gives `answers`."""
-        # Late, because no other command needs it.
+        return [
+            q.key for q in self.all if self._holds(q.when, answers) and self._holds(q.ask, answers)
+        ]
+
+    def defaults(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """The template's defaults, those that derive from others included, where `known` is so."""
+        found = dict(known)
+        for question in self._declared:
+            if question.key not in known:
+                found[question.key] = self._default(question, found)
+        return {question.key: found[question.key] for question in self.all}
+
+    def _default(self, question: Question, known: Mapping[str, Any]) -> Any:
+        if not isinstance(question.default, str):
+            return question.default
+        text = str(self._environment.from_string(question.default).render(known))
+        return text.lower() == "true" if question.type == "bool" else text
+
+    def needed(self, key: str, answers: Mapping[str, Any]) -> dict[str, Any]:
+        """The fewest changes of `answers` that make the template take an answer to `key`.
+
+        Empty where it takes one, or where no few changes help.
+        """
+        from jinja2 import meta
+
+        when = self.by_key[key].when
+        named = meta.find_undeclared_variables(self._environment.parse(when))
+        values = {q.key: [*_values(q, answers)] for q in self.all if q.key in named}
+        for number in range(len(values) + 1):
+            for keys in itertools.combinations(values, number):
+                for chosen in itertools.product(*(values[each] for each in keys)):
+                    changes = dict(zip(keys, chosen, strict=True))
+                    if self._holds(when, {**answers, **changes}):
+                        return changes
+        return {}
+
+    def _holds(self, condition: str, answers: Mapping[str, Any]) -> bool:
+        text = self._environment.from_string(condition).render(answers)
+        return text.strip().lower() not in ("", "0", "false", "no", "none", "off", "n", "f")
+
+    @cached_property
+    def _environment(self) -> SandboxedEnvironment:
+        # Late, because few commands need it.
         from jinja2 import ChainableUndefined
         from jinja2.sandbox import SandboxedEnvironment
 
         options = {k: v for k, v in self._environment_options.items() if k != "undefined"}
         environment = SandboxedEnvironment(**options, undefined=ChainableUndefined)
+        # Those of Copier's filters that the questions use.
+        environment.filters["regex_replace"] = lambda text, old, new: re.sub(old, new, str(text))
+        environment.filters["regex_search"] = lambda text, old: re.search(old, str(text))
+        return environment
 
-        def holds(condition: str) -> bool:
-            text = environment.from_string(condition).render(answers)
-            return text.strip().lower() not in ("", "0", "false", "no", "none", "off", "n", "f")
 
-        return [q.key for q in self.all if holds(q.when) and holds(q.ask)]
+def _values(question: Question, answers: Mapping[str, Any]) -> Iterator[Any]:
+    """The other answers that `question` may have, an example where it takes any text."""
+    choices = list(question.choices.values())
+    if question.several:
+        given = answers.get(question.key) or []
+        yield from ([*given, choice] for choice in choices if choice not in given)
+    elif choices:
+        yield from (choice for choice in choices if choice != answers.get(question.key))
+    elif question.type == "bool":
+        yield not answers.get(question.key)
+    else:
+        yield "VALUE"
 
 
 def listed(text: str) -> list[str]:

@@ -24,6 +24,12 @@ def of_copier(error: Exception) -> UserError:
     return RefusedAnswerError("", text or type(error).__name__)
 
 
+def reason(text: str) -> str:
+    """Why an answer is refused, in what Copier says of it, without the question's key."""
+    refused = _REFUSED.match(text)
+    return refused["reason"] if refused else text
+
+
 def of_git(stderr: str | bytes, exit_code: object, *, own: bool) -> UserError:
     """What git says when it fetches a template; `own` tells that it is gindock's."""
     lines = [line.strip() for line in str(stderr).splitlines() if line.strip()]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from gindock import interrupts
 from gindock.errors import UserError
 from gindock.gitio import environments
 from gindock.upstream import source
@@ -18,7 +19,8 @@ from gindock.upstream import source
 def main() -> None:
     """Serve the one connection that git asks for."""
     try:
-        _serve()
+        with interrupts.raised():
+            _serve()
     except UserError as error:
         print(f"gindock: {error}", file=sys.stderr)
         sys.exit(1)
