@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 from helpers.commands import SCRIPTS, gindock
-from helpers.machine import ROOT, git, run
+from helpers.machine import ROOT, git, need, run
 from helpers.projects import answers, tree
 
 from gindock.creating.surroundings import module_path_of
@@ -59,7 +60,7 @@ def test_json_is_the_only_thing_on_stdout(tmp_path: Path) -> None:
     assert git(tmp_path / "svc", "rev-parse", "--short", "HEAD") == result["commit"]
     failed = gindock("new", "svc", "-y", "--json", cwd=tmp_path)
     assert failed.code == 2
-    assert "not empty" in json.loads(failed.stdout)["error"]
+    assert "which the service has too" in json.loads(failed.stdout)["error"]
 
 
 def test_quiet_prints_nothing(tmp_path: Path) -> None:
@@ -215,12 +216,10 @@ def test_with_every_answer_given_no_terminal_is_needed(tmp_path: Path) -> None:
     missing = gindock("new", "svc", cwd=tmp_path)
     assert missing.code == 2
     assert missing.stderr.startswith(
-        "Error: there is no terminal to ask on; add --defaults, or answer --description,"
+        "Error: there is no terminal to ask on; add --defaults, or answer --module-path,"
     )
     assert "--http-port" not in missing.stderr, "not asked unless customised"
     given = [
-        "--description",
-        "x",
         "--module-path",
         "a.b/c",
         "--base-image",
@@ -230,11 +229,6 @@ def test_with_every_answer_given_no_terminal_is_needed(tmp_path: Path) -> None:
         "--deploy",
         "compose",
         "--datastores",
-        "none",
-        "--compose-profiles",
-        "none",
-        "--no-tracing",
-        "--ci",
         "none",
         "--no-customise",
     ]
@@ -260,7 +254,10 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
         ["new", "svc", "--base-image", "scratch", "-y"],
         "'scratch' is not one of 'distroless', 'alpine'",
     ),
-    "unknown of several": (["new", "svc", "--datastores", "mongo", "-y"], "'mongo' is not one of"),
+    "unknown of several": (
+        ["new", "svc", "--datastores", "redis,mongo", "-y"],
+        "--datastores: 'mongo' is not offered; choose from postgres, mysql, redis",
+    ),
     "none and one": (
         ["new", "svc", "--datastores", "none", "--datastores", "redis", "-y"],
         "'none' goes with nothing else",
@@ -271,11 +268,11 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
     ),
     "ruled out": (
         ["new", "svc", "--deploy", "compose", "--probes", "liveness", "-y"],
-        "--probes does not apply",
+        "--probes does not apply with --deploy compose; leave it out, or add --deploy kubernetes",
     ),
     "ruled out by probes": (
         ["new", "svc", "--probes", "none", "--startup-seconds", "20", "-y"],
-        "--startup-seconds does not apply",
+        "--startup-seconds does not apply with --probes none; leave it out, or add --probes",
     ),
     "no number": (
         ["new", "svc", "--http-port", "http", "-y"],
@@ -342,21 +339,97 @@ def test_bad_answers_files_are_refused(content: str, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.yml"]
 
 
-def test_a_folder_that_holds_something_is_refused_with_the_reason(tmp_path: Path) -> None:
-    (tmp_path / "svc").mkdir()
-    (tmp_path / "svc" / "notes.txt").write_text("mine")
+def test_a_folder_that_holds_something_is_filled_around_it(tmp_path: Path) -> None:
+    (tmp_path / "svc" / "deploy").mkdir(parents=True)
+    (tmp_path / "svc" / "deploy" / "notes.txt").write_text("mine")
     done = gindock("new", "svc", "-y", cwd=tmp_path)
-    assert done.code == 2
-    assert "is not empty: it holds notes.txt" in done.stderr
-    assert tree(tmp_path) == {"svc/notes.txt": "mine"}
+    assert done.code == 0, done.stderr
+    assert (tmp_path / "svc" / "deploy" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "svc" / "deploy" / "kubernetes").is_dir()
+    assert git(tmp_path / "svc", "status", "--porcelain") == "?? deploy/notes.txt"
 
 
-def test_a_repository_with_commits_is_refused(tmp_path: Path) -> None:
+def in_a_clone(tmp_path: Path) -> Path:
+    """A clone as a host makes it for a new repository, with a commit."""
+    folder = tmp_path / "svc"
     run(["git", "init", "-q", "svc"], tmp_path)
-    git(tmp_path / "svc", "commit", "-q", "--allow-empty", "-m", "x")
+    for name in "README.md", ".gitignore", "LICENSE":
+        (folder / name).write_text(f"{name} of the host\n")
+    git(folder, "add", "--all")
+    git(folder, "commit", "-q", "-m", "Initial commit")
+    return folder
+
+
+def test_what_is_in_the_way_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    folder = in_a_clone(tmp_path)
+    (folder / "cmd").write_text("a file where a folder is to go\n")
+    before = tree(folder)
+    for given in [], ["--json"]:
+        done = gindock("new", ".", "-y", *given, cwd=folder)
+        assert done.code == 2
+        said = json.loads(done.stdout)["error"] if given else done.stderr
+        assert "holds .gitignore, README.md, cmd, which the service has too" in said
+        assert "keep them with --keep" in said
+        assert tree(folder) == before
+
+
+def test_what_is_in_the_way_is_kept_on_request(tmp_path: Path) -> None:
+    folder = in_a_clone(tmp_path)
+    done = gindock("new", ".", "-y", "--keep", cwd=folder)
+    assert done.code == 0, done.stderr
+    assert "Kept as it was: .gitignore, README.md." in done.stdout
+    assert "gindock new . --keep --defaults" in done.stdout
+    assert (folder / "README.md").read_text() == "README.md of the host\n"
+    assert (folder / "go.mod").is_file()
+    # The history is the user's: the message says how to go on.
+    assert git(folder, "log", "--format=%s") == "Initial commit"
+    command = re.search(r"run `(.*)`", done.stderr)
+    assert command
+    subprocess.run(command[1], shell=True, cwd=folder, check=True, capture_output=True)
+    assert git(folder, "status", "--porcelain") == ""
+    assert gindock("status", cwd=folder).code == 0
+
+
+def test_a_git_folder_that_is_none_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "svc" / ".git").mkdir(parents=True)
+    for given in [], ["--keep"]:
+        done = gindock("new", "svc", "-y", *given, cwd=tmp_path)
+        assert done.code != 0 or not list((tmp_path / "svc" / ".git").iterdir())
+
+
+def test_below_the_root_of_a_repository_ci_is_left_to_the_root(tmp_path: Path) -> None:
+    run(["git", "init", "-q"], tmp_path)
+    git(tmp_path, "remote", "add", "origin", "git@github.com:acme/shop.git")
+    done = gindock("new", "services/orders", "-y", cwd=tmp_path)
+    assert done.code == 0
+    assert "CI is left out: a host reads" in done.stderr
+    project = tmp_path / "services/orders"
+    assert answers(project)["module_path"] == "github.com/acme/shop/services/orders"
+    for unread in ".github", ".gitlab-ci.yml", "renovate.json":
+        assert not (project / unread).exists()
+    assert 'paths: ["FOLDER/**"]' in (project / "README.md").read_text()
+    at_root = gindock("new", ".", "--service-name", "shop", "-y", cwd=tmp_path)
+    assert at_root.code == 0
+    assert (tmp_path / ".github").is_dir()
+    assert (tmp_path / "renovate.json").is_file()
+
+
+def test_a_go_workspace_above_is_told_of(tmp_path: Path) -> None:
+    need("go")
+    (tmp_path / "go.work").write_text("go 1.26\n\nuse (\n\t./other // a comment\n)\n")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "go.mod").write_text("module example.com/other\n\ngo 1.26\n")
     done = gindock("new", "svc", "-y", cwd=tmp_path)
-    assert done.code == 2
-    assert "holds a git repository with commits" in done.stderr
+    assert done.code == 0
+    command = re.search(r"refuses to build it; run `(.*)`", done.stderr)
+    assert command
+    assert run(["go", "list", "./..."], tmp_path / "svc", ok=False).returncode != 0
+    run(shlex.split(command[1]), tmp_path)
+    assert "example.com/svc/internal/api" in run(["go", "list", "./..."], tmp_path / "svc").stdout
+    again = gindock("new", "other", "--keep", "-y", cwd=tmp_path)
+    assert "go.work" not in again.stderr
+    off = gindock("new", "third", "-y", cwd=tmp_path, env={"GOWORK": "off"})
+    assert "go.work" not in off.stderr
 
 
 def test_files_and_dead_links_are_refused(tmp_path: Path) -> None:
@@ -531,7 +604,7 @@ def test_completion_is_offered(tmp_path: Path) -> None:
         ["--help"],
         ["new", "--help"],
         ["new", "svc", "--http-port", "x"],
-        ["new", "."],
+        ["new", "something/below"],
         ["--version"],
     ],
 )

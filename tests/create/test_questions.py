@@ -147,6 +147,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
         {"deploy": ["compose"], "compose_profiles": ["observability"]},
         "deploy/compose/observability.yaml",
     ),
+    "monorepo": ({"monorepo": True}, "part of a monorepo"),
     "ci": ({"ci": "gitlab"}, "CI_PIPELINE_SOURCE"),
     "http_port": ({"http_port": 18080}, "18080"),
     "admin_port": ({"admin_port": 19090}, "19090"),
@@ -201,18 +202,54 @@ def test_options_are_the_questions(capsys: pytest.CaptureFixture[str]) -> None:
         if details.get("multiselect"):
             choices.append(NOTHING)
         if choices:
-            assert "|".join(choices) in shown.replace(" ", "")
+            assert f"<{'|'.join(choices)}>" in shown.replace(" ", "")
         if details["type"] == "bool":
             assert f"{option} / --no-{key.replace('_', '-')}" in shown
 
 
+SECTIONS = ["service", "image", "deployment", "dependencies", "observability", "delivery"]
+
+
 def test_one_section_at_a_time() -> None:
-    """The wizard's sections come one after the other, and again behind 'customise'."""
-    sections = [q.section for q in QUESTIONS.all]
-    runs = [section for section, _ in itertools.groupby(sections)]
-    first = runs[: runs.index("customise")]
-    assert first == ["service", "image", "deployment", "dependency", "observe", "delivery"]
-    assert set(runs[runs.index("customise") + 1 :]) <= set(first)
+    """First what everyone is asked, then what is behind each section that may be customised."""
+    runs = [section for section, _ in itertools.groupby(QUESTIONS.all, lambda q: q.section)]
+    everyone = runs[: runs.index("customise")]
+    assert everyone == SECTIONS[:4]
+    assert runs[runs.index("customise") + 1 :] == SECTIONS
+    assert list(QUESTIONS.by_key["customise"].choices.values()) == SECTIONS
+
+
+def test_at_most_seven_questions_are_asked_of_everyone() -> None:
+    everyone = [q.key for q in QUESTIONS.all if not q.behind and q.key != "service_name"]
+    assert len(everyone) <= 7
+    for question in QUESTIONS.all:
+        if question.behind:
+            assert question.ask == f"[[ '{question.section}' in customise ]]", question.key
+
+
+@pytest.mark.parametrize("question", QUESTIONS.all, ids=lambda q: q.key)
+def test_a_question_fits_a_narrow_terminal(question: Question) -> None:
+    """At 60 columns: its section in 13, a space, and a hint such as (Y/n)."""
+    assert len(question.help) + 13 + 1 + len(" (Y/n)") <= 60
+    # What the field of a choice has around it.
+    assert all(len(label) + len(" » ● ") < 60 for label in question.choices)
+
+
+def test_the_help_has_the_defaults_by_section(capsys: pytest.CaptureFixture[str]) -> None:
+    from gindock.cli import app
+
+    with pytest.raises(SystemExit):
+        app(["new", "--help"], standalone_mode=True)
+    shown = capsys.readouterr().out
+    titles = [line.rstrip(":") for line in shown.splitlines() if re.match(r"[A-Z]\w+:", line)]
+    assert [t for t in titles if t.lower() in SECTIONS] == [s.capitalize() for s in SECTIONS]
+    told = " ".join(shown.split())
+    for default in ("example.com/NAME", "distroless", "8080", "startup,liveness,readiness", "no"):
+        assert f"[default: {default}]" in told
+    answered = rendering.default_answers({"service_name": "name"}, own=False).items()
+    recorded = {key: value for key, value in answered if not key.startswith("_")}
+    derived = QUESTIONS.defaults({"service_name": "name"})
+    assert {key: str(derived[key]) for key in recorded} == {k: str(v) for k, v in recorded.items()}
 
 
 @pytest.mark.parametrize("question", QUESTIONS.all, ids=lambda q: q.key)
@@ -316,7 +353,8 @@ def test_a_canary_has_what_it_needs() -> None:
     [
         ("github.com/Acme/shop", "ghcr.io/acme", "github"),
         ("gitlab.com/acme/team/shop", "registry.gitlab.com/acme/team/shop", "gitlab"),
-        ("git.acme.io/shop", "registry.git.acme.io", "github"),
+        ("gitlab.acme.io/shop", "registry.example.com", "gitlab"),
+        ("git.acme.io/shop", "registry.example.com", "github"),
     ],
 )
 def test_registry_and_ci_follow_the_module_path(module_path: str, registry: str, ci: str) -> None:
@@ -411,6 +449,7 @@ def test_asked_matches_what_copier_records() -> None:
         subsets("kubernetes", "compose", least=1), subsets("startup", "liveness", "readiness")
     ):
         answers = rendering.default_answers(
-            {"service_name": "x", "deploy": deploy, "probes": probes, "customise": True}, own=False
+            {"service_name": "x", "deploy": deploy, "probes": probes, "customise": []}, own=False
         )
-        assert QUESTIONS.asked(answers) == [q.key for q in QUESTIONS.all if q.key in answers]
+        everything = {**answers, "customise": SECTIONS}
+        assert QUESTIONS.asked(everything) == [q.key for q in QUESTIONS.all if q.key in answers]

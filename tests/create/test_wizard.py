@@ -128,7 +128,8 @@ BEHIND = {
 
 
 @pytest.mark.parametrize(
-    "chosen", [["service"], ["image", "dependencies"], ["deployment"], ["observability", "delivery"]]
+    "chosen",
+    [["service"], ["image", "dependencies"], ["deployment"], ["observability", "delivery"]],
 )
 def test_only_what_is_customised_is_asked(
     chosen: list[str], wizard: Terminal, tmp_path: Path

@@ -87,12 +87,17 @@ class Terminal:
     @property
     def screen(self) -> str:
         """What is to be seen, scrolled-off lines included."""
-        above = ["".join(line[x].data for x in range(self._width)) for line in self._screen.history.top]
+        above = [
+            "".join(line[x].data for x in range(self._width)) for line in self._screen.history.top
+        ]
         return "\n".join(row.rstrip() for row in [*above, *self._screen.display])
 
     def colours_of(self, text: str) -> set[str]:
         """In which colours `text` is to be seen."""
-        rows = [*self._screen.history.top, *(self._screen.buffer[y] for y in range(self._screen.lines))]
+        rows = [
+            *self._screen.history.top,
+            *(self._screen.buffer[y] for y in range(self._screen.lines)),
+        ]
         return {
             row[x].fg
             for row in rows

@@ -245,7 +245,7 @@ def _show(draft: Draft, invocation: Invocation, *, quiet: bool, as_json: bool) -
     elif not quiet:
         from gindock.cli import review
 
-        review.show(draft)
+        review.show(draft, whole=True)
         typer.echo("Nothing was written.")
     if not as_json:
         note_not_run(draft.not_run)

@@ -79,7 +79,7 @@ def _parameter(question: Question, default: Any) -> inspect.Parameter:
             typer.Option(
                 names,
                 help=f"{question.help} [default: {shown}]",
-                metavar=f"[{'|'.join(offered)}],..." if question.several else None,
+                metavar=f"<{'|'.join(offered)}>,..." if question.several else None,
                 show_default=False,
                 rich_help_panel=question.section.capitalize(),
             ),

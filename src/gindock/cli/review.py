@@ -103,8 +103,11 @@ def _complain(error: UserError) -> None:
     Console().print(f"Error: {error_of_new(error)}", style="red", markup=False, highlight=False)
 
 
-def show(draft: Draft) -> None:
-    """Print the answers, in two columns where one is too long for the screen, and the files."""
+def show(draft: Draft, *, whole: bool = False) -> None:
+    """Print the answers, in two columns where one is too long for the screen, and the files.
+
+    These are counted, or, where it is the `whole` that is wanted, listed.
+    """
     console = Console()
     rows = [(_label(key), Text(said(value))) for key, value in draft.shown_answers.items()]
     side_by_side = console.is_terminal and len(rows) > console.height - _OTHER_LINES
@@ -122,6 +125,8 @@ def show(draft: Draft) -> None:
         console.print(f"({hidden} more at their defaults)", style="dim", highlight=False)
     if not side_by_side:
         console.print()
+    if whole:
+        console.print(_tree(draft), markup=False)
     console.print(_summary(draft), markup=False, highlight=False)
 
 

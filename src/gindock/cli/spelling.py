@@ -91,7 +91,8 @@ def error_of_new(error: UserError) -> str:
         case OccupiedError():
             return f"{error}; choose another directory, move them away, or keep them with --keep"
         case RefusedNameError():
-            return f"{error.reason}; name it otherwise with {option(error.key)} {error.proposed}"
+            name = option(error.key)
+            return f"{name}: {error.reason}; add {name} {error.proposed}, or one of your own"
         case UnknownQuestionError():
             return f"-d {error.key}: {error.reason}"
         case RefusedAnswerError() if error.key:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gindock.creating import surroundings
-from gindock.creating.destination import PREFIX, is_fresh_repository
+from gindock.creating.destination import is_fresh_repository
 from gindock.creating.draft import Draft
-from gindock.gitio.command import GitError, commit, git, line
+from gindock.gitio.command import LITERAL, GitError, commit, git, line
 from gindock.gitio.repository import Repository
 
 
@@ -58,11 +58,11 @@ def create(draft: Draft) -> Created:
     around = surroundings.repository_around(destination) if with_git else None
     if with_git and not around:
         git("init", "--quiet", "--initial-branch=main", ".", folder=draft.folder)
-        commit, warning = _commit(draft.folder, version)
+        commit, warning = _commit(draft.folder, files, version)
         warnings.append(warning)
     kept = draft.place()
     if fresh:
-        commit, warning = _commit(destination, version)
+        commit, warning = _commit(destination, files, version)
         warnings.append(warning)
     elif around:
         warnings.append(_not_committed(destination, around, version))
@@ -86,12 +86,12 @@ def _message(version: str) -> str:
     return f"Create the service with gindock {version}"
 
 
-def _commit(project: Path, version: str) -> tuple[str | None, str | None]:
-    """Commit everything in `project`; returns the commit id, or a warning and what to run."""
+def _commit(project: Path, files: Sequence[str], version: str) -> tuple[str | None, str | None]:
+    """Commit the `files` of `project`; returns the commit id, or a warning and what to run."""
     message = _message(version)
     try:
         # `--force`: the user's global ignores do not apply to what a template renders.
-        git("add", "--all", "--force", "--", ".", f":(exclude){PREFIX}*", folder=project)
+        git("add", "--force", "--", *files, folder=project, env=LITERAL)
     except GitError as error:
         return None, f"{error}; nothing is committed"
     try:
