@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # One more than there are cores: many tests wait for a service, a container or a terminal.
 WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
 
-.PHONY: help test test-cluster test-stack go-trees findings scenarios team-edits lint diff bench pins dist clean
+.PHONY: help test test-cluster test-stack go-trees findings prompts scenarios team-edits lint diff bench pins dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ findings: $(VENV)/.complete ## Lint every manifest, and write docs/measured/mani
 
 scenarios: $(VENV)/.complete ## Try each update scenario with Copier too, and write docs/measured/update-scenarios.md
 	SCENARIOS=all $(BIN)/python -m pytest tests/update/test_update_scenarios.py $(ARGS)
+
+prompts: $(VENV)/.complete ## Go through the wizard, and write docs/measured/prompts.md
+	PYTHONPATH=tests $(BIN)/python -m helpers.prompts
 
 team-edits: $(VENV)/.complete ## Build each service that a team has edited after its update, and write docs/measured/team-edits.md
 	TEAM_EDITS=all nice $(BIN)/python -m pytest tests/update/test_team_edits.py $(ARGS)

@@ -61,6 +61,7 @@ class Terminal:
         cwd: Path,
         env: Mapping[str, str] | None = None,
         size: tuple[int, int] = (HEIGHT, WIDTH),
+        scripts: Path = SCRIPTS,
     ) -> None:
         height, self._width = size
         self._screen = pyte.HistoryScreen(self._width, height, history=10_000)
@@ -68,7 +69,7 @@ class Terminal:
         self.printed = ""
         self._stream = pyte.ByteStream(self._screen)
         self._child = pexpect.spawn(
-            str(SCRIPTS / "gindock"),
+            str(scripts / "gindock"),
             list(arguments),
             cwd=str(cwd),
             env={**os.environ, "TERM": "xterm-256color", **(env or {})},
@@ -119,6 +120,16 @@ class Terminal:
         self.wait_for(question, times=times)
         # A prompt that is drawn listens; a screen at rest is drawn.
         self._settle()
+        self._child.send(keys)
+
+    def drawn(self) -> None:
+        """Wait until a prompt is drawn: it asks where the cursor is."""
+        asked = self.printed.count("\x1b[6n")
+        while self.printed.count("\x1b[6n") == asked:
+            self._read()
+
+    def press(self, keys: str) -> None:
+        """Type `keys`."""
         self._child.send(keys)
 
     def signal(self, number: int) -> None:
