@@ -193,8 +193,8 @@ def test_a_new_question_that_changes_go_is_noticed(
     question: str, said: list[str], tmp_path: Path
 ) -> None:
     copier_yml = (ROOT / "copier.yml").read_text()
-    head, line, tail = copier_yml.partition("customise:\n")
-    (tmp_path / "copier.yml").write_text(f"{head}greeting:\n{question}\n{line}{tail}")
+    head, line, tail = copier_yml.partition("\nci:\n")
+    (tmp_path / "copier.yml").write_text(f"{head}\ngreeting:\n{question}{line}{tail}")
     shutil.copytree(ROOT / "template", tmp_path / "template", symlinks=True)
     assert never_started(go_trees().values(), tmp_path) == []
 
