@@ -240,9 +240,7 @@ def test_a_step_that_is_left_out_is_named(tmp_path: Path) -> None:
     changes = {"test_an_answer_changes_what_is_rendered"}
 
     # Step 2, with two mistakes.
-    wrong = QUESTION.replace("Keep crawlers away?", '""').replace(
-        "  ask:", "  when:"
-    )
+    wrong = QUESTION.replace("Keep crawlers away?", '""').replace("  ask:", "  when:")
     new.edit("copier.yml", "compose_profiles:\n", wrong)
     mistakes = {"test_a_question_is_complete", "test_an_answer_is_recorded"}
     assert new.failing("tests/create/test_questions.py") >= changes | mistakes
