@@ -11,7 +11,7 @@ import pytest
 from helpers.commands import SCRIPTS
 
 #: What is imported one after the other until a command begins its work.
-MOMENTS = ["gindock.interrupts", "typer", "yaml", "gindock.cli.options"]
+MOMENTS = ["gindock.__main__", "typer", "yaml", "gindock.cli.options"]
 COMMANDS = [["new", "svc", "--defaults"], ["update"], ["status"], ["--version"], ["new", "--help"]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -41,7 +42,9 @@ def reports_errors(
             raise typer.Exit(ExitCode.DONE) from None
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
-            _fail(f"{error.strerror or error}{where}", ExitCode.FAILED, as_json)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            step = "; make room, or set TMPDIR to a folder that has some" if full else ""
+            _fail(f"{error.strerror or error}{where}{step}", ExitCode.FAILED, as_json)
         except Exception as error:
             if isinstance(error, typer.Exit | typer.Abort):
                 raise

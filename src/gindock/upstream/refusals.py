@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 
 from gindock.errors import BadInputError, RefusedAnswerError, UserError
 from gindock.upstream import cache
@@ -40,12 +41,34 @@ def of_git(stderr: str | bytes, exit_code: object, *, own: bool) -> UserError:
     if ours:
         return UserError(ours.removeprefix("gindock: "))
     said = words or " ".join(lines[-1:]) or f"exit code {exit_code}"
-    hint = (
-        f"try again, or remove {cache.folder()}, which is made anew"
-        if own
-        else "check its address, in a project _src_path in its answers file"
-    )
-    return UserError(f"git could not fetch the template ({said}); {hint}")
+    return UserError(f"git could not fetch the template ({said}); {next_step(said, own=own)}")
+
+
+#: What git says, and what its user can do about it.
+_NEXT_STEPS = {
+    r"No space left|Disk quota exceeded": "make room in {temporary}, or set TMPDIR to a folder "
+    "that has some",
+    r"Read-only file system|could not (?:create|write)": "set TMPDIR to a folder that you can "
+    "write, in place of {temporary}",
+    r"transport '[^']*' not allowed": "let GIT_ALLOW_PROTOCOL, or protocol.allow in git's "
+    "settings, allow it",
+    r"Authentication failed|could not read (?:Username|Password)|Permission denied|publickey": (
+        "log in to its host, or check that you may read it"
+    ),
+    r"Could not resolve|Connection (?:refused|timed out)|Failed to connect|unreachable": (
+        "check the network, the proxy and its address"
+    ),
+}
+
+
+def next_step(said: str, *, own: bool = False) -> str:
+    """What to do where git has `said` why it could not fetch a template; gindock's is `own`."""
+    for words, step in _NEXT_STEPS.items():
+        if re.search(words, said, re.IGNORECASE):
+            return step.format(temporary=tempfile.gettempdir())
+    if own:
+        return f"try again, or remove {cache.folder()}, which is made anew"
+    return "check its address, which a project has as _src_path in its answers file"
 
 
 def _no_version(ref: str) -> UserError:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gindock.errors import RefusedSettingError, UserError
 from gindock.gitio.command import GitError, fetching_git
 from gindock.gitio.repository import Repository
-from gindock.upstream import cache, history
+from gindock.upstream import cache, history, refusals
 from gindock.upstream.opened import Opened
 
 #: What a rendered project records as its source; git hands it to `git-remote-gindock`.
@@ -176,8 +176,8 @@ def _remote(*arguments: str, url: str) -> bytes:
             str(error),
         )
         raise UserError(
-            f"git could not fetch the template at {url} ({words.strip()}); check its address, "
-            "which a project has as _src_path in its answers file"
+            f"git could not fetch the template at {url} ({words.strip()}); "
+            f"{refusals.next_step(words)}"
         ) from error
 
 
