@@ -161,16 +161,11 @@ def go_files(project: Path) -> Tree:
     return {p: f for p, f in found.items() if p.startswith(("cmd/", "internal/", "go."))}
 
 
-def test_every_updated_service_builds(
-    updated: dict[str, list[Updated]], record_property: Callable[[str, object], None]
-) -> None:
+def test_an_updated_service_of_each_release_builds(updated: dict[str, list[Updated]]) -> None:
+    """The fullest of each; every pair of answers is built as a fresh render, which they equal."""
     need("go")
-    distinct = {
-        repr(go_files(case.project)): case.project for cases in updated.values() for case in cases
-    }
-    assert len(distinct) > 5
-    for project in distinct.values():
+    for cases in updated.values():
+        project = max((case.project for case in cases), key=lambda each: len(go_files(each)))
         for verb in ("build", "vet"):
             command = ["nice", "go", verb, *build_flags(project), "./..."]
             run(command, project, {"CGO_ENABLED": "0"})
-    record_property("distinct Go trees", len(distinct))
