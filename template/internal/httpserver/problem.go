@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ import (
 	"github.com/gin-gonic/gin/binding"
 	"github.com/go-playground/validator/v10"
 )
+
+// index is an element of a list, as encoding/json of Go 1.27 names it: items.0.quantity.
+var index = regexp.MustCompile(`\.(\d+)`)
 
 // statusClientClosedRequest is what nginx logs for a client that has gone.
 const statusClientClosedRequest = 499
@@ -172,9 +176,10 @@ func (p *problem) refuse(err error, c *gin.Context) {
 		}
 	case errors.As(err, &wrongType) && wrongType.Field != "":
 		kind, _, number := strings.Cut(wrongType.Value, " ")
-		p.Errors[wrongType.Field] = "must not be a JSON " + kind
+		field := index.ReplaceAllString(wrongType.Field, "[$1]")
+		p.Errors[field] = "must not be a JSON " + kind
 		if number {
-			p.Errors[wrongType.Field] = "must be a whole number, and not too large"
+			p.Errors[field] = "must be a whole number, and not too large"
 		}
 	case errors.Is(err, io.EOF):
 		p.Detail = "the body is empty"
