@@ -166,7 +166,7 @@ def test_two_files_added_under_one_name_are_a_conflict(case: Case) -> None:
             unmerged=("new.txt",),
         ),
         Left(
-            {"new.txt": conflict("new, mine\n", "new\n", above="", base="")},
+            {"new.txt": conflict("new, mine\n", "new\n", above="", base=None)},
             {"new.txt": "conflict"},
             code=3,
         ),
