@@ -27,9 +27,16 @@ class UserError(Exception):
 
 
 class BadInputError(UserError):
-    """A `UserError` in what the user gave: an argument, an answer, a folder."""
+    """A `UserError` in what the user gave: an argument, an answer, a project that is not ready.
+
+    Nothing was begun. What fails on the way, or on the machine, is a plain `UserError`.
+    """
 
     code = ExitCode.BAD_INPUT
+
+
+class NoSuchVersionError(BadInputError):
+    """A version that the template does not have, or has no more."""
 
 
 class _KeyedError(BadInputError):

@@ -23,7 +23,7 @@ def test_only_the_lines_that_differ_are_a_conflict(case: Case) -> None:
     for side, text in (("--ours", MINE), ("--theirs", LONG)):
         case.git("checkout", "--quiet", side, "new.txt")
         assert (case.project / "new.txt").read_text() == text
-    assert gindock("update", "--abort", cwd=case.project).code == 1  # It was edited.
+    assert gindock("update", "--abort", cwd=case.project).code == 2  # It was edited.
 
 
 @pytest.mark.parametrize(

@@ -397,7 +397,7 @@ def test_a_version_that_is_gone_from_the_template_is_shown(tmp_path: Path) -> No
     ("case", "code", "message"),
     [
         ("nothing", 2, "was not rendered by gindock"),
-        ("broken answers", 1, "is no valid answers file"),
+        ("broken answers", 2, "is no valid answers file"),
         ("no folder", 2, "there is no folder"),
     ],
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gindock.errors import BadInputError, ExitCode, UserError
+from gindock.errors import ExitCode, NoSuchVersionError, UserError
 from gindock.gitio.command import check_installed
 from gindock.status.drift import UNCOMMITTED, Drift, WorkTree
 from gindock.status.pristine import AnswerCheck, Origin
@@ -99,7 +99,7 @@ def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> S
                 found.diff = origin.diff(found.drift, colour=colour)
         except UserError as error:
             # A version that the template no longer has is a note, not a failure.
-            told = found.notes if isinstance(error, BadInputError) else found.problems
+            told = found.notes if isinstance(error, NoSuchVersionError) else found.problems
             if not unreachable:
                 told.append(str(error))
     return found

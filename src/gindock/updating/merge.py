@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gindock.errors import UserError
+from gindock.errors import BadInputError
 from gindock.gitio.formats import NOTHING, SUBMODULE, Change, Conflict, Entry, Tree
 from gindock.gitio.repository import Repository
 from gindock.updating import both_added, places, stored_renders
@@ -70,7 +70,7 @@ def merge(
     records the same.
 
     Raises:
-        UserError: the template has files in a submodule.
+        BadInputError: the template has files in a submodule.
         GitError: git fails, for example to fetch what a partial clone lacks.
 
     """
@@ -186,7 +186,7 @@ class _Run:
 def _refuse_submodules(head: Tree, theirs: Tree) -> None:
     for path, (mode, _) in head.items():
         if mode == SUBMODULE and any(name.startswith(f"{path}/") for name in theirs):
-            raise UserError(f"the template has files in {path}, which is a submodule; move it")
+            raise BadInputError(f"the template has files in {path}, which is a submodule; move it")
 
 
 def _without_other_projects(head: Tree, prefix: str, rendered: Collection[str]) -> Tree:

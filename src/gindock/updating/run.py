@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gindock.errors import UserError
+from gindock.errors import BadInputError
 from gindock.gitio.command import check_installed
 from gindock.gitio.repository import Repository
 from gindock.updating import committing, recovering, resuming
@@ -116,12 +116,14 @@ class _Run:
         file = answers.find(project)
         assert file is not None
         if file.is_symlink():
-            raise UserError(f"{file} is a link, which an update cannot follow; commit a file there")
+            raise BadInputError(
+                f"{file} is a link, which an update cannot follow; commit a file there"
+            )
         name = file.relative_to(project)
         path = self._repository.prefix + name.as_posix()
         if path not in self._repository.entries("HEAD"):
             top = self._repository.top
-            raise UserError(f"{path} is not committed in {top}; commit it first")
+            raise BadInputError(f"{path} is not committed in {top}; commit it first")
         return name
 
     def _has_no_news(self) -> bool:

@@ -85,14 +85,16 @@ def origin(project: Path) -> tuple[str, str, dict[str, Any]]:
     """The source and the version that `project` came from, and everything recorded.
 
     Raises:
-        BadInputError: the folder holds no rendered project.
-        UserError: its answers file is broken.
+        BadInputError: the folder holds no rendered project, or its answers file is broken.
         OSError: the folder cannot be read.
 
     """
     if not project.is_dir():
         raise BadInputError(f"there is no folder {project}")
-    content = recorded(project)
+    try:
+        content = recorded(project)
+    except UserError as error:
+        raise BadInputError(str(error)) from None
     if not content:
         with suppress(FileNotFoundError):
             (project / _USUAL).stat()  # Where that is refused, there may be one.

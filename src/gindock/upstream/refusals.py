@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gindock.errors import BadInputError, RefusedAnswerError, UserError
+from gindock.errors import NoSuchVersionError, RefusedAnswerError, UserError
 from gindock.upstream import cache
 
 _REFUSED = re.compile(
@@ -43,4 +43,4 @@ def of_git(stderr: str | bytes, exit_code: object, *, own: bool) -> UserError:
 
 
 def _no_version(ref: str) -> UserError:
-    return BadInputError(f"the template has no version '{ref}'; see its tags")
+    return NoSuchVersionError(f"the template has no version '{ref}'; see its tags")

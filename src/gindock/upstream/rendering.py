@@ -249,7 +249,7 @@ def _settings() -> copier.Settings:
         return copier.load_settings()
     except (CopierError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"Copier's settings file cannot be read ({reason}); mend it") from error
+        raise BadInputError(f"Copier's settings file cannot be read ({reason}); mend it") from error
 
 
 @contextmanager
@@ -275,7 +275,7 @@ def _errors_of_ours(*, own: bool) -> Iterator[None]:
         raise NobodyToAskError from None
     except UnsafeTemplateError as error:
         features = str(error).splitlines()[0]
-        raise UserError(
+        raise BadInputError(
             f"{features} gindock runs no template's own commands; to render it without them, "
             "name its address below `trust` in Copier's settings file"
         ) from None
