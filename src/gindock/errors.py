@@ -35,6 +35,10 @@ class BadInputError(UserError):
     code = ExitCode.BAD_INPUT
 
 
+class NotRenderedError(BadInputError):
+    """A folder without the answers file that a rendered project has."""
+
+
 class NoSuchVersionError(BadInputError):
     """A version that the template does not have, or has no more."""
 

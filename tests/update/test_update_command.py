@@ -118,6 +118,7 @@ def test_json_says_it_all(case: Case) -> None:
         "commit": None,
         "recovered": False,
         "not_run": [],
+        "notes": [],
     }
     failed = gindock("update", "--json", cwd=case.project)
     assert failed.code == json.loads(failed.stdout)["exit_code"] == 2

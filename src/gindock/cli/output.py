@@ -108,6 +108,12 @@ def note_not_run(commands: Sequence[str]) -> None:
         )
 
 
+def say_notes(notes: Sequence[str]) -> None:
+    """Say `notes` on stderr."""
+    for note in notes:
+        typer.secho(f"Note: {note}", err=True, fg="yellow")
+
+
 def said(value: Any) -> str:
     """An answer, in words."""
     if isinstance(value, bool):

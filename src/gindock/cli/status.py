@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gindock.cli import spelling
 from gindock.cli.output import print_json, reports_errors, unread_is_no_failure
 from gindock.upstream import source
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from gindock.status.report import Status
 
 
-@reports_errors
+@functools.partial(reports_errors, spelled=spelling.error_of_status)
 def command(
     directories: Annotated[
         list[Path] | None,
@@ -27,6 +28,10 @@ def command(
         ),
     ] = None,
     *,
+    answers_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help=spelling.ANSWERS_FILE_HELP),
+    ] = None,
     diff: Annotated[
         bool, typer.Option("--diff", help="Show how the files differ from the template's.")
     ] = False,
@@ -37,10 +42,14 @@ def command(
     from gindock import projects
     from gindock.status import report as status
 
-    directories = directories or [projects.around(Path.cwd())]
-    found = projects.find(directories)
+    answers_file = spelling.answers_file(answers_file)
+    directories = directories or [projects.around(Path.cwd(), answers_file)]
+    found = projects.find(directories, answers_file)
     look = functools.partial(
-        status.status, with_diff=diff, colour=sys.stdout.isatty() and not as_json
+        status.status,
+        answers_file=answers_file,
+        with_diff=diff,
+        colour=sys.stdout.isatty() and not as_json,
     )
     if projects.are_several(found, directories):
         from gindock.cli import many

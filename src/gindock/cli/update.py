@@ -15,6 +15,7 @@ from gindock.cli.output import (
     on_a_terminal,
     print_json,
     reports_errors,
+    say_notes,
     unread_is_no_failure,
 )
 from gindock.cli.update_report import cells, show
@@ -61,6 +62,10 @@ def command(
             help="Switch to another template, or back to gindock's own.",
         ),
     ] = None,
+    answers_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help=spelling.ANSWERS_FILE_HELP),
+    ] = None,
     diff: Annotated[
         bool, typer.Option("--diff", help="Show what would change; write nothing.")
     ] = False,
@@ -81,7 +86,9 @@ def command(
 
     The result is staged, and not committed. Exits with 3 where there are conflicts.
     """
-    if abort and (to or assignments or template is not None or diff or commit or as_json):
+    if abort and (
+        to or assignments or template is not None or answers_file or diff or commit or as_json
+    ):
         raise BadInputError("--abort goes with no other option")
     if diff and commit:
         raise BadInputError("--diff writes nothing, and --commit would; choose one")
@@ -89,8 +96,9 @@ def command(
     from gindock import projects
     from gindock.updating.request import UpdateRequest
 
-    directories = directories or [projects.around(Path.cwd())]
-    found = projects.find(directories)
+    answers_file = spelling.answers_file(answers_file)
+    directories = directories or [projects.around(Path.cwd(), answers_file)]
+    found = projects.find(directories, answers_file)
     several = projects.are_several(found, directories)
     if abort:
         raise typer.Exit(_abort(found))
@@ -98,6 +106,7 @@ def command(
         found[0],
         template=template,
         to=to,
+        answers_file=answers_file,
         assigned=_assigned(assignments or []),
         defaults=defaults or as_json or several or not on_a_terminal(),
         preview=diff,
@@ -107,15 +116,11 @@ def command(
     raise typer.Exit(_all(request, found, as_json) if several else _one(request, as_json))
 
 
-def _assigned(texts: list[str]) -> dict[str, str]:
-    assigned: dict[str, str] = {}
+def _assigned(texts: list[str]) -> dict[str, list[str]]:
+    assigned: dict[str, list[str]] = {}
     for name, text in spelling.assigned(texts, "--set", "question=value"):
-        key = name.replace("-", "_")  # As the options of `gindock new` are spelled.
-        if key in assigned:
-            raise BadInputError(
-                f"--set answers '{key}' twice; several values go together: --set {key}=A,B"
-            )
-        assigned[key] = text
+        # As the options of `gindock new` are spelled.
+        assigned.setdefault(name.replace("-", "_"), []).append(text)
     return assigned
 
 
@@ -127,6 +132,7 @@ def _one(request: UpdateRequest, as_json: bool) -> ExitCode:
         else:
             show(done)
             note_not_run(done.not_run)
+            say_notes(done.notes)
     return done.exit_code
 
 

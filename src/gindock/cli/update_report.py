@@ -35,7 +35,7 @@ def _in_a_word(done: Update) -> str:
     from rich.markup import escape
 
     if not done.files:
-        return "nothing new"
+        return ", ".join(["nothing new", *(f"[yellow]{escape(note)}[/]" for note in done.notes)])
     if done.conflicts:
         words = [f"[red]conflicts[/] in {', '.join(map(escape, done.conflicts))}"]
     else:
@@ -58,6 +58,7 @@ def _in_a_word(done: Update) -> str:
         words.append("an interrupted update undone first")
     if done.not_run:
         words.append(f"[yellow]not run: {escape(', '.join(done.not_run))}[/]")
+    words += [f"[yellow]{escape(note)}[/]" for note in done.notes]
     return ", ".join(words)
 
 

@@ -17,7 +17,7 @@ from gindock.gitio.command import check_installed
 from gindock.status.drift import UNCOMMITTED, Drift, WorkTree
 from gindock.status.pristine import AnswerCheck, Origin
 from gindock.updating.merge_repository import YOURS
-from gindock.upstream import answers, source
+from gindock.upstream import answers, noticing, source
 from gindock.upstream.source import Source
 
 
@@ -64,8 +64,16 @@ class Status:
         }
 
 
-def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> Status:
+def status(
+    project: Path,
+    *,
+    answers_file: Path | None = None,
+    with_diff: bool = False,
+    colour: bool = False,
+) -> Status:
     """How `project` stands to its template; `with_diff`, also its drift as a patch.
+
+    `answers_file` is the record to go by, relative to the project, if it is not the usual one.
 
     Raises:
         BadInputError: the folder holds no rendered project.
@@ -74,10 +82,12 @@ def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> S
     """
     check_installed()
     project = project.absolute()
-    url, version, recorded = answers.origin(project)
+    url, version, recorded = answers.origin(project, answers_file)
+    record = (answers.find(project, answers_file) or project).relative_to(project)
     newest, unreachable = _newest(url)
     work_tree = WorkTree.read(project)
-    found = Status(project, url, version, newest, notes=work_tree.notes)
+    found = Status(project, url, version, newest, notes=[*work_tree.notes])
+    found.notes += noticing.other_records(project, record)
     if unreachable:
         found.problems.append(unreachable)
     if url == source.URL and version != newest and not source.known(version):
@@ -89,7 +99,7 @@ def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> S
             project,
             Source(url, version),
             recorded,
-            (answers.find(project) or project).relative_to(project),
+            record,
             work_tree.object_format,
             Path(scratch),
         )
@@ -115,7 +125,7 @@ def _compare(found: Status, work_tree: WorkTree, origin: Origin) -> None:
     files, check = origin.pristine()
     found.drift = work_tree.drift(files)
     marked = [path for path in found.drift.changed if _holds_markers(found.directory / path)]
-    if marked and found.notes in ([], [UNCOMMITTED]):
+    if marked and work_tree.notes in ([], [UNCOMMITTED]):
         found.notes.append(f"conflict markers in {', '.join(marked)}")
     if found.newest is not None:
         found.answers = origin.answers_in(found.newest) if found.behind else check

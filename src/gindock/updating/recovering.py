@@ -14,8 +14,10 @@ from gindock.updating.rolling_back import is_gone, roll_back
 from gindock.upstream import answers
 
 
-def check_project(project: Path) -> None:
+def check_project(project: Path, answers_file: Path | None = None) -> None:
     """Raise where `project` is none; an update that was killed may have left it without answers.
+
+    `answers_file` is the name of its record, if that is not the usual one.
 
     Raises:
         BadInputError: the folder holds no rendered project.
@@ -23,7 +25,7 @@ def check_project(project: Path) -> None:
     """
     repository = Repository.find(project) if project.is_dir() else None
     if repository is None or Journal(repository).read() is None:
-        answers.origin(project)
+        answers.origin(project, answers_file)
 
 
 def settle(journal: Journal) -> bool:

@@ -46,6 +46,8 @@ class Update:
     finished: str | None = None
     """The commit that holds the first part of an interrupted update; this update finished it."""
     way_back: str = "git reset --hard"
+    notes: Sequence[str] = ()
+    """What else there is to know."""
 
     @property
     def conflicts(self) -> list[str]:
@@ -72,6 +74,7 @@ class Update:
             "commit": self.commit,
             "recovered": self.recovered,
             "not_run": list(self.not_run),
+            "notes": list(self.notes),
             **({} if self.diff is None else {"diff": self.diff}),
             **({} if self.finished is None else {"finished": self.finished}),
             "exit_code": int(self.exit_code),

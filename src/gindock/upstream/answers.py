@@ -12,18 +12,24 @@ from typing import Any
 
 import yaml
 
-from gindock.errors import BadInputError, UserError
+from gindock.errors import BadInputError, NotRenderedError, UserError
 
 _USUAL = ".copier-answers.yml"
 _ANY = ".copier-answers*.y*ml"
 
 
-def find(project: Path) -> Path | None:
-    """The answers file of `project`; None where there is none."""
-    usual = project / _USUAL
+def find(project: Path, named: Path | None = None) -> Path | None:
+    """The answers file of `project`, or the one that is `named`; None where there is none."""
+    file = project / (named or _USUAL)
     # Path.is_file() raises where the folder cannot be read.
-    found = os.path.isfile(usual)  # noqa: PTH113
-    return usual if found else next(iter(sorted(project.glob(_ANY))), None)
+    if os.path.isfile(file):  # noqa: PTH113
+        return file
+    return None if named else next(iter(sorted(project.glob(_ANY))), None)
+
+
+def others(project: Path, file: Path) -> list[str]:
+    """The answers files of `project` besides `file`, of other templates."""
+    return [each.name for each in sorted(project.glob(_ANY)) if each != file]
 
 
 def is_called(name: str) -> bool:
@@ -31,14 +37,16 @@ def is_called(name: str) -> bool:
     return fnmatchcase(name, _ANY)
 
 
-def recorded(project: Path) -> dict[str, Any]:
-    """What the answers file of `project` records, Copier's own entries included.
+def recorded(project: Path, named: Path | None = None) -> dict[str, Any]:
+    """What the answers file of `project`, or the one that is `named`, records.
+
+    Copier's own entries are included.
 
     Raises:
         UserError: that file is broken.
 
     """
-    file = find(project)
+    file = find(project, named)
     return read(file) if file else {}
 
 
@@ -81,8 +89,10 @@ def _parsed(text: bytes) -> dict[str, Any] | None:
     return content if is_record else None
 
 
-def origin(project: Path) -> tuple[str, str, dict[str, Any]]:
+def origin(project: Path, named: Path | None = None) -> tuple[str, str, dict[str, Any]]:
     """The source and the version that `project` came from, and everything recorded.
+
+    `named` is its answers file, if it is not the usual one.
 
     Raises:
         BadInputError: the folder holds no rendered project, or its answers file is broken.
@@ -92,15 +102,15 @@ def origin(project: Path) -> tuple[str, str, dict[str, Any]]:
     if not project.is_dir():
         raise BadInputError(f"there is no folder {project}")
     try:
-        content = recorded(project)
+        content = recorded(project, named)
     except UserError as error:
         raise BadInputError(str(error)) from None
     if not content:
         with suppress(FileNotFoundError):
-            (project / _USUAL).stat()  # Where that is refused, there may be one.
+            (project / (named or _USUAL)).stat()  # Where that is refused, there may be one.
     url, version = content.get("_src_path"), content.get("_commit")
     if not url or not version:
-        raise BadInputError(
-            f"{project} was not rendered by gindock: it has no .copier-answers.yml with a version"
+        raise NotRenderedError(
+            f"{project} was not rendered by gindock: it has no {named or _USUAL} with a version"
         )
     return str(url), str(version), content

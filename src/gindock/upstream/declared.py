@@ -77,6 +77,21 @@ def asks(template: Source) -> set[str]:
     return {str(key) for key in of(template) or {} if not str(key).startswith("_")}
 
 
+def with_several_answers(settings: Settings) -> set[str]:
+    """The keys of the questions that take several choices."""
+    return _questions_with(settings, "multiselect")
+
+
+def secrets(settings: Settings) -> set[str]:
+    """The keys of the questions whose answers are never recorded."""
+    named = set(map(str, settings.get("_secret_questions") or ()))
+    return _questions_with(settings, "secret") | (named & settings.keys())
+
+
+def _questions_with(settings: Settings, mark: str) -> set[str]:
+    return {k for k, v in settings.items() if isinstance(v, dict) and v.get(mark) is True}
+
+
 def excluded(settings: Settings) -> list[str]:
     """The patterns of what an update leaves out; see `excluded_from_updates`."""
     return [*map(str, settings.get("_exclude") or ()), *excluded_from_updates(settings)]
