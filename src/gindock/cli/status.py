@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gindock.cli import spelling
-from gindock.cli.output import print_json, reports_errors, unread_is_no_failure
+from gindock.cli.output import print_json, report_of, reports_errors
 from gindock.upstream import source
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ def command(
 
         outcomes = many.run(look, found, "Looking")
         code = many.exit_code(outcomes)
-        with unread_is_no_failure():
+        with report_of(""):
             header = ["project", "version", "newest", "answers", "files", ""]
             many.show_all(outcomes, code, as_json, header, _cells)
         raise typer.Exit(code)
     told = look(found[0])
-    with unread_is_no_failure():
+    with report_of(""):
         if as_json:
             print_json(told.as_dict())
         else:

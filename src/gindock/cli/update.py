@@ -14,11 +14,12 @@ from gindock.cli.output import (
     note_not_run,
     on_a_terminal,
     print_json,
+    report_of,
     reports_errors,
     say_notes,
     unread_is_no_failure,
 )
-from gindock.cli.update_report import cells, show
+from gindock.cli.update_report import cells, in_short, show
 from gindock.errors import BadInputError, ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _assigned(texts: list[str]) -> dict[str, list[str]]:
 
 def _one(request: UpdateRequest, as_json: bool) -> ExitCode:
     done = _updated(request)
-    with unread_is_no_failure():
+    with report_of(in_short(done)):
         if as_json:
             print_json(done.as_dict())
         else:
@@ -142,7 +143,7 @@ def _all(request: UpdateRequest, found: list[Path], as_json: bool) -> ExitCode:
 
     outcomes = many.run(functools.partial(update_one, request), found, "Updating")
     code = many.exit_code(outcomes)
-    with unread_is_no_failure():
+    with report_of(many.in_short(outcomes, in_short)):
         many.show_all(outcomes, code, as_json, ["project", "version", "outcome"], cells)
     return code
 
@@ -166,17 +167,16 @@ def _abort(found: list[Path]) -> ExitCode:
     code = ExitCode.DONE
     for project in found:
         where = f"{many.shown(project)}: " if len(found) > 1 else ""
-        problem = None
         try:
             undone = resuming.abort(project)
         except UserError as error:
             if len(found) == 1:
                 raise
-            code, problem = ExitCode.FAILED, error
-        with unread_is_no_failure():
-            if problem:
-                typer.secho(f"{where}{spelling.error_of_update(problem)}", err=True, fg="red")
-            else:
-                done = "The update is undone." if undone else "There is no update to undo."
-                typer.echo(where + done)
+            code = ExitCode.FAILED
+            with unread_is_no_failure():
+                typer.secho(f"{where}{spelling.error_of_update(error)}", err=True, fg="red")
+            continue
+        done = "The update is undone." if undone else "There is no update to undo."
+        with report_of(where + done):
+            typer.echo(where + done)
     return code
