@@ -88,6 +88,8 @@ def status(
     work_tree = WorkTree.read(project)
     found = Status(project, url, version, newest, notes=[*work_tree.notes])
     found.notes += noticing.other_records(project, record)
+    if not unreachable:
+        found.notes += noticing.uncommitted(Source(url))
     if unreachable:
         found.problems.append(unreachable)
     if url == source.URL and version != newest and not source.known(version):

@@ -82,7 +82,7 @@ def _summary(
     repository: Repository, half: Half, merged: Merged, answers_file: Path | None
 ) -> Update:
     url, _, _ = answers.origin(repository.project, answers_file)
-    files = sorted(file_changes(merged, repository.prefix), key=lambda file: file.path)
+    files = sorted(file_changes(merged, repository), key=lambda file: file.path)
     return Update(
         repository.project, url, half.note.before, half.note.after, files,
         finished=half.commit, way_back=repository.way_back,

@@ -145,6 +145,7 @@ class _Run:
         project, file = self._repository.project, self._answers_file
         return [
             *noticing.other_records(project, file),
+            *noticing.uncommitted(self._after),
             *noticing.secrets(self._after, self._given),
         ]
 
@@ -173,7 +174,7 @@ class _Run:
         prefix = self._repository.prefix
         left = "the template leaves it to you from now on"
         files = [
-            *file_changes(found.merged, prefix),
+            *file_changes(found.merged, self._repository),
             *(
                 FileChange(path, "kept", left)
                 for path in found.renders.handed_over

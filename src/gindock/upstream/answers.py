@@ -17,6 +17,9 @@ from gindock.errors import BadInputError, NotRenderedError, UserError
 _USUAL = ".copier-answers.yml"
 _ANY = ".copier-answers*.y*ml"
 
+#: libyaml is ten times as fast, where PyYAML was built with it.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 def find(project: Path, named: Path | None = None) -> Path | None:
     """The answers file of `project`, or the one that is `named`; None where there is none."""
@@ -71,18 +74,20 @@ def name_version(file: Path, version: str) -> None:
 
 
 def agree(new: bytes, other: bytes) -> bool:
-    """Whether `other` records all that the answers file `new` records; it may hold more."""
+    """Whether `other` records all that the answers file `new` records; it may hold more.
+
+    One that has a key twice does not, whichever of them a reader takes.
+    """
     wanted, found = _parsed(new), _parsed(other)
     if wanted is None or found is None:
         return False
-    return wanted.items() <= found.items()
+    keys = [key.value for key, _ in yaml.compose(other.decode(), Loader=_LOADER).value]
+    return len(keys) == len(found) and wanted.items() <= found.items()
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
-    # libyaml is ten times as fast, where PyYAML was built with it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(text.decode(), Loader=loader)
+        content = yaml.load(text.decode(), Loader=_LOADER)
     except (yaml.YAMLError, ValueError):
         return None
     is_record = isinstance(content, dict) and all(isinstance(key, str) for key in content)

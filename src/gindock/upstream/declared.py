@@ -65,7 +65,7 @@ def of(template: Source) -> Settings | None:
     """
     if own := checkout.of(template):
         return _declared(_Folder(own.folder), "")
-    folder = Path(template.url)
+    folder = Path(template.url).expanduser()
     if folder.is_dir() and not ((folder / ".git").exists() or (folder / "HEAD").is_file()):
         return _declared(_Folder(folder), "")
     with source.opened(template.url) as opened:

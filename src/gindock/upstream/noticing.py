@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from gindock.upstream import answers, declared
+from gindock.gitio.command import fetching_git
+from gindock.upstream import answers, declared, source
 from gindock.upstream.source import Source
 
 
@@ -15,6 +16,25 @@ def other_records(project: Path, file: Path) -> list[str]:
     return [
         f"also has {name}, of another template: `gindock update --answers-file {shlex.quote(name)}`"
         for name in answers.others(project, project / file)
+    ]
+
+
+def uncommitted(template: Source) -> list[str]:
+    """Say that the work tree of a local `template` has what no version of it has.
+
+    Raises:
+        GitError: git cannot tell.
+
+    """
+    place = source.work_tree(template.url)
+    if place is None:
+        return []
+    ask = ("-c", "core.fsmonitor=false", "status", "--porcelain")
+    if not fetching_git(*ask, folder=place):
+        return []
+    return [
+        f"the template in {place} has uncommitted changes, which are in no version of it; "
+        "commit them there to have them"
     ]
 
 

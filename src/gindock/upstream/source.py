@@ -152,6 +152,12 @@ def opened(url: str) -> Iterator[Opened]:
     yield Opened(where, bare=not (where / ".git").exists(), own=url == URL)
 
 
+def work_tree(url: str) -> Path | None:
+    """The template at `url` where it is a work tree on this machine, and not gindock's own."""
+    place = Path(_address(url))
+    return place if url != URL and (place / ".git").exists() else None
+
+
 @functools.cache
 def _cloned(url: str) -> tempfile.TemporaryDirectory[str]:
     """A clone of the template at `url` without its files, until this process ends."""
@@ -163,6 +169,8 @@ def _cloned(url: str) -> tempfile.TemporaryDirectory[str]:
 
 def _address(url: str) -> str:
     """What git is told for what Copier calls `url`."""
+    if url.startswith("~"):  # For Copier, too; git has left it to a shell.
+        return str(Path(url).expanduser())
     url = re.sub(r"\Agh:/*", "https://github.com/", url.removeprefix("git+"))
     return re.sub(r"\Agl:/*", "https://gitlab.com/", url)
 
