@@ -71,7 +71,7 @@ def test_the_others_are_told(both: Case) -> None:
     command = ("status", "--json", "--answers-file", SECOND)
     told = json.loads(gindock(*command, cwd=both.project).stdout)
     assert told["template"].endswith("/second")
-    assert told["drift"] == {"rendered": 1, "changed": [], "deleted": []}
+    assert told["drift"] == {"rendered": 1, "changed": [], "moved": {}, "deleted": []}
     done = gindock("update", both.folder, cwd=both.folder)
     assert NOTE in done.stdout
     assert json.loads(gindock("update", "--json", "--diff", cwd=both.project).stdout)["error"]

@@ -84,6 +84,8 @@ def _show(told: Status) -> None:
         _line("files", f"{_drift(told)} of {told.drift.rendered}" if _drift(told) else "unchanged")
         for path in told.drift.changed:
             _line("", f"changed  {path}")
+        for path, place in told.drift.moved.items():
+            _line("", f"moved    {path} to {place}")
         for path in told.drift.deleted:
             _line("", f"deleted  {path}")
     for note in told.notes:
@@ -111,7 +113,8 @@ def _version(told: Status) -> str:
 def _drift(told: Status) -> str:
     """How many files differ, in words; empty for none."""
     assert told.drift is not None
-    counts = {"changed": len(told.drift.changed), "deleted": len(told.drift.deleted)}
+    kinds = ("changed", "moved", "deleted")
+    counts = {word: len(getattr(told.drift, word)) for word in kinds}
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 

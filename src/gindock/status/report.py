@@ -88,23 +88,17 @@ def status(
     work_tree = WorkTree.read(project)
     found = Status(project, url, version, newest, notes=[*work_tree.notes])
     found.notes += noticing.other_records(project, record)
-    if not unreachable:
-        found.notes += noticing.uncommitted(Source(url))
     if unreachable:
         found.problems.append(unreachable)
+    else:
+        found.notes += noticing.uncommitted(Source(url))
     if url == source.URL and version != newest and not source.known(version):
         found.notes.append(_unknown(version))
         return found
     found.behind = newest is not None and _is_behind(version, newest)
-    with tempfile.TemporaryDirectory(prefix="gindock-") as scratch:
-        origin = Origin(
-            project,
-            Source(url, version),
-            recorded,
-            record,
-            work_tree.object_format,
-            Path(scratch),
-        )
+    with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
+        template, scratch = Source(url, version), Path(folder)
+        origin = Origin(project, template, recorded, record, work_tree.object_format, scratch)
         try:
             _compare(found, work_tree, origin)
             if with_diff and found.drift:

@@ -81,7 +81,8 @@ def agree(new: bytes, other: bytes) -> bool:
     wanted, found = _parsed(new), _parsed(other)
     if wanted is None or found is None:
         return False
-    keys = [key.value for key, _ in yaml.compose(other.decode(), Loader=_LOADER).value]
+    node = yaml.compose(other.decode(), Loader=_LOADER)
+    keys = node.value if node else []
     return len(keys) == len(found) and wanted.items() <= found.items()
 
 

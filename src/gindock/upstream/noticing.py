@@ -32,10 +32,8 @@ def uncommitted(template: Source) -> list[str]:
     ask = ("-c", "core.fsmonitor=false", "status", "--porcelain")
     if not fetching_git(*ask, folder=place):
         return []
-    return [
-        f"the template in {place} has uncommitted changes, which are in no version of it; "
-        "commit them there to have them"
-    ]
+    note = "has uncommitted changes, which are in no version of it; commit them there to have them"
+    return [f"the template in {place} {note}"]
 
 
 def secrets(template: Source, given: Iterable[str]) -> list[str]:
