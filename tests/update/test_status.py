@@ -85,7 +85,7 @@ def test_a_fresh_service_is_as_its_template_renders_it(tmp_path: Path) -> None:
     )
     told = status(project)
     # The answers file is no drift.
-    nothing = {"changed": [], "moved": {}, "deleted": []}
+    nothing: dict[str, object] = {"changed": [], "moved": {}, "deleted": []}
     assert told["drift"] == {"rendered": len(tree(project)) - 1, **nothing}
 
 

@@ -17,7 +17,7 @@ from gindock.gitio.command import check_installed
 from gindock.status.drift import UNCOMMITTED, Drift, WorkTree
 from gindock.status.pristine import AnswerCheck, Origin
 from gindock.updating.merge_repository import YOURS
-from gindock.upstream import answers, noticing, source
+from gindock.upstream import answers, noticing, seen, source
 from gindock.upstream.source import Source
 
 
@@ -91,7 +91,7 @@ def status(
     if unreachable:
         found.problems.append(unreachable)
     else:
-        found.notes += noticing.uncommitted(Source(url))
+        found.notes += noticing.uncommitted(Source(url)) + seen.re_pointed(Source(url, version))
     if url == source.URL and version != newest and not source.known(version):
         found.notes.append(_unknown(version))
         return found

@@ -26,7 +26,7 @@ from gindock.updating.renders import Renders
 from gindock.updating.report import FileChange, Update, changed_answers, file_changes
 from gindock.updating.request import UpdateRequest
 from gindock.updating.target import same_version, target
-from gindock.upstream import answers, declared, noticing
+from gindock.upstream import answers, declared, noticing, seen
 from gindock.upstream.source import Source
 
 
@@ -143,9 +143,11 @@ class _Run:
 
     def _noticed(self) -> list[str]:
         project, file = self._repository.project, self._answers_file
+        seen.remember(self._after)
         return [
             *noticing.other_records(project, file),
             *noticing.uncommitted(self._after),
+            *seen.re_pointed(self._before),
             *noticing.secrets(self._after, self._given),
         ]
 

@@ -26,7 +26,16 @@ from jinja2 import TemplateError
 from plumbum import ProcessExecutionError
 
 from gindock.errors import BadInputError, NobodyToAskError, UserError
-from gindock.upstream import answers, around_copier, checkout, compiled, declared, refusals, source
+from gindock.upstream import (
+    answers,
+    around_copier,
+    checkout,
+    compiled,
+    declared,
+    refusals,
+    seen,
+    source,
+)
 from gindock.upstream.away import Away
 from gindock.upstream.checkout import Checkout
 from gindock.upstream.source import Source
@@ -67,7 +76,9 @@ def render(
             own.name_in(file)
 
     _render(away, once, declares)
-    return answers.recorded(away.folder)
+    recorded = answers.recorded(away.folder)
+    seen.remember(Source(template.url, recorded.get("_commit")))
+    return recorded
 
 
 def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
