@@ -192,7 +192,7 @@ def test_it_goes_to_the_version_that_is_named(case: Case) -> None:
     ("arguments", "message"),
     [
         (("--set", "size"), "write it as question=value"),
-        (("--set", "size=1", "--set", "size=2"), "answers 'size' twice"),
+        (("--set", "size=1", "--set", "size=2"), "it takes one value, got 1 and 2"),
         (("--set", "size=many"), "--set size: "),
         (("--set", "size=0"), "--set size: too small"),
         (("--set", "colour=red"), "the template has no such question"),
