@@ -66,8 +66,8 @@ class Status:
 
 def status(
     project: Path,
-    *,
     answers_file: Path | None = None,
+    *,
     with_diff: bool = False,
     colour: bool = False,
 ) -> Status:
@@ -76,8 +76,8 @@ def status(
     `answers_file` is the record to go by, relative to the project, if it is not the usual one.
 
     Raises:
-        BadInputError: the folder holds no rendered project.
-        UserError: its answers file is broken, or git fails in it.
+        BadInputError: the folder holds no rendered project, or its answers file is broken.
+        UserError: git fails in it.
 
     """
     check_installed()
@@ -87,28 +87,39 @@ def status(
     newest, unreachable = _newest(url)
     work_tree = WorkTree.read(project)
     found = Status(project, url, version, newest, notes=[*work_tree.notes])
-    found.notes += noticing.other_records(project, record)
-    if unreachable:
-        found.problems.append(unreachable)
-    else:
-        found.notes += noticing.uncommitted(Source(url)) + seen.re_pointed(Source(url, version))
+    _add_notes(found, record, unreachable)
     if url == source.URL and version != newest and not source.known(version):
         found.notes.append(_unknown(version))
         return found
     found.behind = newest is not None and _is_behind(version, newest)
     with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
-        template, scratch = Source(url, version), Path(folder)
-        origin = Origin(project, template, recorded, record, work_tree.object_format, scratch)
+        origin = Origin(
+            project, Source(url, version), recorded, record, work_tree.object_format, Path(folder)
+        )
         try:
             _compare(found, work_tree, origin)
             if with_diff and found.drift:
                 found.diff = origin.diff(found.drift, colour=colour)
         except UserError as error:
-            # A version that the template no longer has is a note, not a failure.
-            told = found.notes if isinstance(error, NoSuchVersionError) else found.problems
             if not unreachable:
-                told.append(str(error))
+                _add(error, found)
     return found
+
+
+def _add(error: UserError, found: Status) -> None:
+    # A version that the template no longer has is a note, not a failure.
+    told = found.notes if isinstance(error, NoSuchVersionError) else found.problems
+    told.append(str(error))
+
+
+def _add_notes(found: Status, record: Path, unreachable: str | None) -> None:
+    """Note what is easily missed of a project with the answers file `record`."""
+    found.notes += noticing.other_records(found.directory, record)
+    if unreachable:
+        found.problems.append(unreachable)
+    else:
+        template = Source(found.template, found.version)
+        found.notes += noticing.uncommitted(template) + seen.re_pointed(template)
 
 
 def _compare(found: Status, work_tree: WorkTree, origin: Origin) -> None:

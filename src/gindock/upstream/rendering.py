@@ -26,18 +26,10 @@ from jinja2 import TemplateError
 from plumbum import ProcessExecutionError
 
 from gindock.errors import BadInputError, NobodyToAskError, UserError
-from gindock.upstream import (
-    answers,
-    around_copier,
-    checkout,
-    compiled,
-    declared,
-    refusals,
-    seen,
-    source,
-)
+from gindock.upstream import answers, around_copier, checkout, compiled, declared, refusals, source
 from gindock.upstream.away import Away
 from gindock.upstream.checkout import Checkout
+from gindock.upstream.seen import remember
 from gindock.upstream.source import Source
 
 
@@ -76,8 +68,7 @@ def render(
             own.name_in(file)
 
     _render(away, once, declares)
-    recorded = answers.recorded(away.folder)
-    seen.remember(Source(template.url, recorded.get("_commit")))
+    remember(Source(template.url, (recorded := answers.recorded(away.folder)).get("_commit")))
     return recorded
 
 
@@ -260,7 +251,7 @@ def _settings() -> copier.Settings:
         return copier.load_settings()
     except (CopierError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise BadInputError(f"Copier's settings file cannot be read ({reason}); mend it") from error
+        raise BadInputError(f"Copier's settings file is unreadable ({reason}); mend it") from error
 
 
 @contextmanager
