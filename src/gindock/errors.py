@@ -29,9 +29,20 @@ class UserError(Exception):
 
 
 class BadInputError(UserError):
-    """A `UserError` in what the user gave: an argument, an answer, a folder."""
+    """A `UserError` in what the user gave: an argument, an answer, a project that is not ready.
+
+    Nothing was begun. What fails on the way, or on the machine, is a plain `UserError`.
+    """
 
     code = ExitCode.BAD_INPUT
+
+
+class NotRenderedError(BadInputError):
+    """A folder without the answers file that a rendered project has."""
+
+
+class NoSuchVersionError(BadInputError):
+    """A version that the template does not have, or has no more."""
 
 
 class _KeyedError(BadInputError):

@@ -43,24 +43,26 @@ class Outcome(Generic[_T]):
     result: _T | Failure
 
 
-def find(directories: Iterable[Path]) -> list[Path]:
+def find(directories: Iterable[Path], answers_file: Path | None = None) -> list[Path]:
     """The projects that `directories` are or hold, each once, as absolute paths.
 
-    One that neither is a project nor holds any is returned itself.
+    They have an `answers_file` of that name, or of the usual one. A directory that neither is a
+    project nor holds any is returned itself.
     """
     found: dict[Path, Path] = {}
     for directory in directories:
         directory = _absolute(directory)
-        below = [directory] if answers.find(directory) else [*_below(directory)]
+        is_one = answers.find(directory, answers_file)
+        below = [directory] if is_one else [*_below(directory, answers_file)]
         for project in below or [directory]:
             # Unlike Path.resolve(), without an error for a link that leads to itself.
             found.setdefault(Path(os.path.realpath(project)), project)
     return list(found.values())
 
 
-def around(folder: Path) -> Path:
-    """The project that `folder` is or lies in; `folder` itself where there is none."""
-    above = (place for place in (folder, *folder.parents) if answers.find(place))
+def around(folder: Path, answers_file: Path | None = None) -> Path:
+    """The project that `folder` is or lies in, as for `find`; itself where there is none."""
+    above = (place for place in (folder, *folder.parents) if answers.find(place, answers_file))
     return next(above, folder)
 
 
@@ -142,13 +144,13 @@ def _one(work: Callable[[Path], _T], project: Path) -> _T | Failure:
         return Failure(UserError(fault))
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, answers_file: Path | None) -> Iterator[Path]:
     for above, folders, _ in os.walk(folder):
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and name not in _SKIPPED
         )
         for name in list(folders):
-            if answers.find(Path(above, name)):
+            if answers.find(Path(above, name), answers_file):
                 yield Path(above, name)
                 folders.remove(name)
 

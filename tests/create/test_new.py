@@ -551,7 +551,7 @@ def test_a_template_that_runs_commands_is_refused(tmp_path: Path) -> None:
     other.mkdir()
     (other / "copier.yml").write_text("_tasks: [touch /tmp/owned]\n")
     done = gindock("new", "out", "--template", "other", "-y", cwd=tmp_path)
-    assert done.code == 1
+    assert done.code == 2
     assert "unsafe" in done.stderr
     assert not (tmp_path / "out").exists()
 

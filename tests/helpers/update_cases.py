@@ -49,9 +49,12 @@ _LISTED = re.compile(
 _ABOVE = TEXT.removesuffix("seven\n")
 
 
-def conflict(yours: str, theirs: str, *, above: str = _ABOVE, base: str = "seven\n") -> str:
-    """Return what gindock leaves of a text in which the user and the template meet."""
-    base = f"||||||| template-v1.0.0\n{base}"
+def conflict(yours: str, theirs: str, *, above: str = _ABOVE, base: str | None = "seven\n") -> str:
+    """Return what gindock leaves of a text in which the user and the template meet.
+
+    `base` is None where both added it.
+    """
+    base = "" if base is None else f"||||||| template-v1.0.0\n{base}"
     return f"{above}<<<<<<< yours\n{yours}{base}=======\n{theirs}>>>>>>> template-v2.0.0\n"
 
 

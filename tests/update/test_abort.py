@@ -45,7 +45,7 @@ def test_what_is_resolved_in_the_index_alone_is_not_undone(case: Case) -> None:
     blob = case.git("rev-parse", "HEAD:a.txt").strip()
     case.git("update-index", "--cacheinfo", f"100644,{blob},a.txt")
     done = gindock("update", "--abort", cwd=case.project)
-    assert done.code == 1
+    assert done.code == 2
     assert "what is staged" in done.stderr
     assert case.git("ls-files", "--unmerged") == ""
 
@@ -55,7 +55,7 @@ def test_an_edit_after_an_update_keeps_abort_from_undoing_it(case: Case) -> None
     assert gindock("update", cwd=case.project).code == 0
     (case.project / "a.txt").write_text("mine since\n")
     done = gindock("update", "--abort", cwd=case.project)
-    assert done.code == 1
+    assert done.code == 2
     assert "changed since\n  a.txt\n" in done.stderr
     assert (case.project / "a.txt").read_text() == "mine since\n"
     case.git("commit", "-qam", "Mine")
@@ -75,7 +75,7 @@ def test_abort_touches_nothing_that_came_where_the_update_made_room(
         case.git("add", added)
     before, index = read(case.project), case.git("ls-files", "--stage")
     done = gindock("update", "--abort", cwd=case.project)
-    assert (done.code, f"  {added}\n" in done.stderr) == (1, True), done
+    assert (done.code, f"  {added}\n" in done.stderr) == (2, True), done
     assert (read(case.project), case.git("ls-files", "--stage")) == (before, index)
     case.git("rm", "-q", "--cached", added) if staged else None
     write(case.project, {added: None})

@@ -454,7 +454,7 @@ def test_the_commands_of_another_template_are_refused(
     run(["git", "tag", "v2.0.0"], origin)
     for command in (["update"], ["new", "../b", "-y", "--template", str(origin)]):
         done = gindock(*command, cwd=tmp_path / "shop")
-        assert done.code == 1
+        assert done.code == 2
         assert "unsafe feature: tasks" in done.stderr
         assert "trust" in done.stderr
     assert not (tmp_path / "b").exists()
@@ -479,5 +479,5 @@ def test_extensions_need_trust_and_work_with_it(
         assert done.code == 0, done.stderr
         assert read(tmp_path / "shop")["a.txt"] == "ada\n"
     else:
-        assert done.code == 1
+        assert done.code == 2
         assert "unsafe features: jinja_extensions, tasks" in done.stderr

@@ -13,9 +13,12 @@ from helpers.commands import SCRIPTS, Terminal, gindock
 from helpers.every_kind_of_change import questions
 from helpers.machine import run
 from helpers.update_cases import (
+    AGAINST,
     FIXED,
     MINE,
+    TEXT,
     Case,
+    conflict,
 )
 
 
@@ -55,6 +58,44 @@ def test_a_folder_of_projects_is_updated_and_one_failure_stops_no_other(fleet: P
     )
     for name in ("clean", "mono"):
         assert run(["git", "status", "--porcelain"], fleet / name).stdout == ""
+
+
+def test_a_conflict_in_one_project_of_a_repository_stops_no_other(case: Case) -> None:
+    case.releases({"a.txt": TEXT, "gone.txt": "gone\n"}, {"a.txt": FIXED, "new.txt": "new\n"})
+    mono = case.folder / "mono"
+    for name in ("one", "three", "two"):
+        shutil.copytree(case.project, mono / name, ignore=shutil.ignore_patterns(".git"))
+    (mono / "one" / "a.txt").write_text(AGAINST)
+    (mono / "one" / "gone.txt").write_text("gone, mine\n")
+    run(["git", "init", "-q"], mono)
+    run(["git", "add", "--all"], mono)
+    run(["git", "commit", "-qm", "All"], mono)
+    updated = "v1.0.0 to v2.0.0 updated, 4 files"
+    done = gindock("update", "mono", cwd=case.folder)
+    assert (done.code, done.stderr) == (3, "")
+    assert [" ".join(row.split()) for row in done.stdout.splitlines()[1:]] == [
+        "mono/one v1.0.0 to v2.0.0 conflicts in a.txt, gone.txt",
+        f"mono/three {updated}, staged",
+        f"mono/two {updated}, staged",
+    ]
+    unmerged = run(["git", "ls-files", "--unmerged"], mono).stdout.splitlines()
+    stages = {entry.split("\t")[1]: 0 for entry in unmerged}
+    for entry in unmerged:
+        stages[entry.split("\t")[1]] += 1
+    assert stages == {"one/a.txt": 3, "one/gone.txt": 2}
+    again = gindock("update", "mono/two", cwd=case.folder)
+    assert (again.code, "uncommitted changes" in again.stderr) == (2, True)
+    undone = gindock("update", "mono", "--abort", cwd=case.folder)
+    assert (undone.code, undone.stdout.count("The update is undone.")) == (0, 3)
+    assert run(["git", "status", "--porcelain"], mono).stdout == ""
+    # Each is committed by itself, whatever is open elsewhere.
+    done = gindock("update", "mono", "--commit", cwd=case.folder)
+    assert (done.code, " ".join(done.stdout.split()).count(f"{updated}, commit ")) == (3, 2)
+    assert run(["git", "log", "--format=%s"], mono).stdout.count("Update the template") == 2
+    assert run(["git", "diff", "--name-only", "HEAD", "--", "two", "three"], mono).stdout == ""
+    assert (mono / "one" / "a.txt").read_text() == conflict("seven, mine\n", "seven, fixed\n")
+    assert gindock("update", "mono/one", "--abort", cwd=case.folder).code == 0
+    assert run(["git", "status", "--porcelain"], mono).stdout == ""
 
 
 def test_a_folder_that_cannot_be_searched_hides_no_other(fleet: Path) -> None:

@@ -85,7 +85,8 @@ def test_a_fresh_service_is_as_its_template_renders_it(tmp_path: Path) -> None:
     )
     told = status(project)
     # The answers file is no drift.
-    assert told["drift"] == {"rendered": len(tree(project)) - 1, "changed": [], "deleted": []}
+    nothing: dict[str, object] = {"changed": [], "moved": {}, "deleted": []}
+    assert told["drift"] == {"rendered": len(tree(project)) - 1, **nothing}
 
 
 def test_a_service_that_is_behind_is_told_what_to_run(tmp_path: Path) -> None:
@@ -397,7 +398,7 @@ def test_a_version_that_is_gone_from_the_template_is_shown(tmp_path: Path) -> No
     ("case", "code", "message"),
     [
         ("nothing", 2, "was not rendered by gindock"),
-        ("broken answers", 1, "is no valid answers file"),
+        ("broken answers", 2, "is no valid answers file"),
         ("no folder", 2, "there is no folder"),
     ],
 )

@@ -205,7 +205,7 @@ def test_the_example_in_the_docs_is_what_one_sees(tmp_path: Path) -> None:
 def test_a_project_newer_than_gindock_is_told_which_to_install(tmp_path: Path) -> None:
     project = created_by(AFTER_NEXT, tmp_path)
     done = offline(releases.installed(NEXT) / "gindock", "update", cwd=project)
-    assert done.code == 1
+    assert done.code == 2
     assert f"rendered by gindock {AFTER_NEXT}" in done.stderr
     assert f"install gindock {AFTER_NEXT} or newer" in done.stderr
 
@@ -238,7 +238,7 @@ def test_a_development_render_is_recognised(tmp_path: Path) -> None:
     assert gindock("new", "svc", "-y", cwd=tmp_path).code == 0
     assert ".dev" in str(answers(tmp_path / "svc")["_commit"])
     done = gindock("update", cwd=tmp_path / "svc")
-    assert done.code == 1
+    assert done.code == 2
     assert "rendered from a checkout of gindock" in done.stderr
 
 
@@ -246,9 +246,9 @@ def test_a_development_render_is_recognised(tmp_path: Path) -> None:
     ("case", "code", "message"),
     [
         ("nothing", 2, "was not rendered by gindock"),
-        ("no git", 1, "is not in git"),
-        ("dirty", 1, "has uncommitted changes"),
-        ("broken answers", 1, "is no valid answers file"),
+        ("no git", 2, "is not in git"),
+        ("dirty", 2, "has uncommitted changes"),
+        ("broken answers", 2, "is no valid answers file"),
         ("no folder", 2, "there is no folder"),
     ],
 )

@@ -263,7 +263,7 @@ def check_deed(
     for path, content in log.items():
         kept = held(project, path)
         assert content in kept or any(LINE in text for text in kept if LINE in content), done
-    if done.code == 1 and not is_at_rest:
+    if done.code == 2 and not is_at_rest:
         # What is the update's alone may be undone by then; what was written since stays.
         def others(found: State) -> dict[str, tuple[int, bytes]]:
             mine = {part for path in log for part in (path, *map(str, Path(path).parents))}
@@ -291,10 +291,10 @@ def check_recovery(
         # An update that has no news clears up as well.
         done = gindock("update", "--to", "current", "--defaults", cwd=project)
         expected = prepared.whole if finished else prepared.before
-        assert (done.code, state(project)) == (1 if finished else 0, expected), found
+        assert (done.code, state(project)) == (2 if finished else 0, expected), found
     else:
         done = gindock("update", "--defaults", cwd=project)
-        assert (done.code, state(project)) == (1 if finished else 3, prepared.whole), found
+        assert (done.code, state(project)) == (2 if finished else 3, prepared.whole), found
 
 
 def test_killed_at_any_moment_nothing_is_lost(
@@ -374,7 +374,7 @@ def test_what_was_changed_since_the_kill_is_named_and_kept(
     (half / path).unlink() if content is None else (half / path).write_bytes(content)
     left = state(half)
     done = gindock("update", *options, cwd=half)
-    assert done.code == 1, done
+    assert done.code == 2, done
     assert f"\n  {path}\n" in done.stderr
     assert state(half) == left
     # As it says.
@@ -400,7 +400,7 @@ def test_what_was_staged_since_the_kill_is_named_and_kept(prepared: Prepared, ha
     (half / path).write_bytes(text)
     left = state(half)
     done = gindock("update", "--abort", cwd=half)
-    assert (done.code, f"\n  {path}\n" in done.stderr) == (1, True), done
+    assert (done.code, f"\n  {path}\n" in done.stderr) == (2, True), done
     assert state(half) == left
     git(half, "restore", "--staged", path)
     assert gindock("update", "--abort", cwd=half).code == 0
@@ -447,7 +447,7 @@ def test_an_update_that_was_committed_over_is_finished(prepared: Prepared, commi
     assert "Would finish the update from v1.0.0 to v2.0.0" in said
     assert "+++ b/part6/file96.txt" in said
     done = gindock("update", "--abort", cwd=committed)
-    assert done.code == 1
+    assert done.code == 2
     assert f"git revert {commit}" in done.stderr
     assert state(committed) == left
     said = finish(committed)

@@ -166,7 +166,7 @@ def test_two_files_added_under_one_name_are_a_conflict(case: Case) -> None:
             unmerged=("new.txt",),
         ),
         Left(
-            {"new.txt": conflict("new, mine\n", "new\n", above="", base="")},
+            {"new.txt": conflict("new, mine\n", "new\n", above="", base=None)},
             {"new.txt": "conflict"},
             code=3,
         ),
@@ -619,7 +619,7 @@ def test_an_ignored_file_in_the_way_stops_the_update(case: Case) -> None:
     ignored = {".gitignore": ".env\n", "a.txt": TEXT}
     case.releases(ignored, {**ignored, ".env": "PORT=80\n"})
     write(case.project, {".env": "SECRET=mine\n"})
-    case.update(Left({".env": "PORT=80\n"}), refused(".env"))
+    case.update(Left({".env": "PORT=80\n"}), refused(".env", code=2))
 
 
 @scenario("In the way", copier="own file lost, exit 0", gindock="own file kept")
@@ -637,7 +637,7 @@ def test_an_untracked_file_in_the_way_stops_the_update(case: Case) -> None:
     """The template adds a file where the user has an untracked one."""
     case.releases(new={"a.txt": FIXED, "new.txt": "new\n"})
     write(case.project, {"new.txt": "mine\n"})
-    case.update(refused("dirty"), refused("new.txt"))
+    case.update(refused("dirty"), refused("new.txt", code=2))
 
 
 @scenario("In the way", copier="new file at the old place", gindock="refused by name")
@@ -646,7 +646,7 @@ def test_an_ignored_file_at_the_new_place_stops_the_update(case: Case) -> None:
     case.releases({"old/a.txt": TEXT}, {"old/a.txt": TEXT, "old/c.txt": "c\n"})
     case.edit({"old/a.txt": None, "new/a.txt": TEXT})
     write(case.project, {".git/info/exclude": "/new/c.txt\n", "new/c.txt": "mine\n"})
-    case.update(Left({"old/c.txt": "c\n"}), refused("new/c.txt"))
+    case.update(Left({"old/c.txt": "c\n"}), refused("new/c.txt", code=2))
 
 
 @scenario("In the way", copier="refused: any untracked file", gindock="left alone, fix arrives")
@@ -663,7 +663,7 @@ def test_an_ignored_directory_in_the_way_stops_the_update(case: Case) -> None:
     ignored = {".gitignore": "build\n", "a.txt": TEXT}
     case.releases(ignored, {**ignored, "build": "new\n"})
     write(case.project, {"build/mine.o": "mine\n"})
-    case.update(TRACEBACK, refused("build"))
+    case.update(TRACEBACK, refused("build", code=2))
 
 
 @scenario("In the way", copier="raw traceback", gindock="refused by name")
@@ -672,7 +672,7 @@ def test_an_ignored_directory_of_links_stops_the_update(case: Case) -> None:
     ignored = {".gitignore": "build\n", "a.txt": TEXT}
     case.releases(ignored, {**ignored, "build": "new\n"})
     write(case.project, {"build/data": LINK + "/usr/share"})
-    case.update(TRACEBACK, refused("build"))
+    case.update(TRACEBACK, refused("build", code=2))
 
 
 @scenario("In the way", copier="own file lost, exit 0", gindock="refused by name")
@@ -681,7 +681,7 @@ def test_an_ignored_file_of_another_spelling_stops_the_update(case: Case) -> Non
     ignored = {".gitignore": "/local.env\n"}
     case.releases({**ignored, "Local.env": TEXT}, {**ignored, "local.env": TEXT})
     write(case.project, {"local.env": "mine\n"})
-    case.update(Left({"Local.env": None, "local.env": TEXT}), refused("local.env"))
+    case.update(Left({"Local.env": None, "local.env": TEXT}), refused("local.env", code=2))
 
 
 @scenario("In the way", copier="raw traceback", gindock="refused by name")
@@ -690,7 +690,7 @@ def test_an_ignored_file_in_the_path_stops_the_update(case: Case) -> None:
     ignored = {".gitignore": "/conf\n", "a.txt": TEXT}
     case.releases(ignored, {**ignored, "conf/new.txt": "new\n"})
     write(case.project, {"conf": "mine\n"})
-    case.update(TRACEBACK, refused("conf"))
+    case.update(TRACEBACK, refused("conf", code=2))
 
 
 @scenario("In the way", copier="refused: any untracked file", gindock="left alone, fix arrives")
@@ -709,7 +709,7 @@ def test_a_nested_repository_in_the_way_stops_the_update(case: Case) -> None:
     case.releases(ignored, {**ignored, "lib/new.txt": "new\n"})
     write(case.project, {"lib/mine.txt": "mine\n"})
     run(["git", "init", "--quiet"], case.project / "lib")
-    case.update(Left({"lib/new.txt": "new\n"}), refused("lib"))
+    case.update(Left({"lib/new.txt": "new\n"}), refused("lib", code=2))
 
 
 def with_submodule(case: Case) -> None:
@@ -738,7 +738,7 @@ def test_nothing_is_written_into_a_submodule(case: Case) -> None:
     """The template adds a file inside a submodule of the user's."""
     case.releases({"a.txt": TEXT}, {"a.txt": TEXT, "lib/new.txt": "new\n"})
     with_submodule(case)
-    case.update(Left({"lib/new.txt": "new\n"}), refused("lib"))
+    case.update(Left({"lib/new.txt": "new\n"}), refused("lib", code=2))
 
 
 # Refused
@@ -749,7 +749,7 @@ def test_uncommitted_changes_stop_the_update(case: Case) -> None:
     """Uncommitted changes."""
     case.releases()
     write(case.project, {"a.txt": MINE})
-    case.update(refused("dirty"), refused("uncommitted changes"))
+    case.update(refused("dirty"), refused("uncommitted changes", code=2))
 
 
 @scenario("Refused", copier="refused", gindock="refused")
@@ -758,7 +758,7 @@ def test_staged_changes_stop_the_update(case: Case) -> None:
     case.releases()
     write(case.project, {"new.txt": "mine\n"})
     case.git("add", "new.txt")
-    case.update(refused("dirty"), refused("uncommitted changes"))
+    case.update(refused("dirty"), refused("uncommitted changes", code=2))
 
 
 @scenario("Refused", copier="hidden edit lost, exit 0", gindock="refused by name")
@@ -767,7 +767,7 @@ def test_an_edit_hidden_from_git_stops_the_update(case: Case) -> None:
     case.releases()
     case.git("update-index", "--assume-unchanged", "a.txt")
     write(case.project, {"a.txt": MINE})
-    case.update(Left({"a.txt": FIXED}), refused("a.txt"))
+    case.update(Left({"a.txt": FIXED}), refused("a.txt", code=2))
 
 
 @scenario("Refused", copier="hidden edit lost, exit 0", gindock="refused by name")
@@ -776,7 +776,7 @@ def test_an_edit_in_a_file_outside_the_work_tree_stops_the_update(case: Case) ->
     case.releases()
     case.git("update-index", "--skip-worktree", "a.txt")
     write(case.project, {"a.txt": MINE})
-    case.update(Left({"a.txt": FIXED}), refused("a.txt"))
+    case.update(Left({"a.txt": FIXED}), refused("a.txt", code=2))
 
 
 @scenario("Refused", copier="edit kept, fix arrives", gindock="refused")
@@ -787,7 +787,7 @@ def test_a_rebase_in_progress_stops_the_update(case: Case) -> None:
     case.edit({"mine.txt": "mine\n"})
     case.env["GIT_SEQUENCE_EDITOR"] = "sed -i s/pick/edit/"
     case.git("rebase", "--quiet", "--interactive", "HEAD~1")
-    case.update(Left({"a.txt": BOTH}), refused("in the middle of a rebase"))
+    case.update(Left({"a.txt": BOTH}), refused("in the middle of a rebase", code=2))
 
 
 @scenario("Refused", copier="refused", gindock="refused")
@@ -795,7 +795,7 @@ def test_without_git_there_is_no_update(case: Case) -> None:
     """The project is not in git."""
     case.releases()
     shutil.rmtree(case.project / ".git")
-    case.update(refused("git"), refused("not in git"))
+    case.update(refused("git"), refused("not in git", code=2))
 
 
 @scenario("Refused", copier="raw traceback", gindock="refused, with the next step")
@@ -830,7 +830,7 @@ def test_a_version_that_has_moved_is_no_version(case: Case) -> None:
     run(["git", "tag", "v0", "v2.0.0"], template)
     case.record("_src_path", str(template))
     case.record("_commit", "v0")
-    case.update(Left(), refused("v0 and v2.0.0 on one commit"), to="v0")
+    case.update(Left(), refused("v0 and v2.0.0 on one commit", code=2), to="v0")
 
 
 @scenario("Refused", copier="raw traceback", gindock="refused, with the next step")
@@ -859,7 +859,7 @@ def test_an_unresolved_conflict_stops_the_next_update(case: Case) -> None:
     case.releases(newest={"a.txt": FIXED + "eight\n"})
     case.edit({"a.txt": AGAINST})
     update_to_the_second(case)
-    case.update(refused("dirty"), refused("resolve and commit them"))
+    case.update(refused("dirty"), refused("resolve and commit them", code=2))
 
 
 @scenario("Refused", copier="edit kept, fixes arrive", gindock="edit kept, fixes arrive")

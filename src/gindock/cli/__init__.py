@@ -12,12 +12,14 @@ import typer
 
 from gindock.cli import new, options, status, update
 from gindock.cli.output import print_version
+from gindock.cli.usage import Commands
 from gindock.errors import ExitCode
 from gindock.gitio.environments import REPOSITORY_VARIABLES
 from gindock.guard import leave
 
 app = typer.Typer(
     name="gindock",
+    cls=Commands,
     help="Render a container-ready repository around a Gin service, and keep it up to date.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

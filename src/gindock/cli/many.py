@@ -53,6 +53,20 @@ def exit_code(outcomes: Sequence[Outcome[Any]]) -> ExitCode:
     return ExitCode.FAILED if codes & {ExitCode.FAILED, ExitCode.BAD_INPUT} else max(codes)
 
 
+def in_short(outcomes: Sequence[Outcome[_T]], said: Callable[[_T], str]) -> str:
+    """What was done, on a line for each project."""
+    lines = [
+        f"{shown(o.project)}: "
+        + (
+            spelling.error_of_update(o.result.error)
+            if isinstance(o.result, Failure)
+            else said(o.result)
+        )
+        for o in outcomes
+    ]
+    return "this is done:\n" + "\n".join(lines)
+
+
 def show_all(
     outcomes: Sequence[Outcome[Any]],
     code: ExitCode,

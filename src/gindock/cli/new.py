@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gindock.cli import options, spelling
-from gindock.cli.output import note_not_run, on_a_terminal, print_json, reports_errors
+from gindock.cli.output import note_not_run, on_a_terminal, print_json, report_of, reports_errors
 from gindock.cli.spelling import Invocation
 from gindock.errors import BadInputError, RefusedSettingError
 from gindock.upstream import config, source
@@ -176,13 +176,19 @@ def _run(request: NewRequest, invocation: Invocation, *, quiet: bool, as_json: b
         draft.check_destination()
         command = invocation.again(draft)
         created = creation.create(draft)
+    with report_of(f"Created {created.directory}."):
+        _tell(created, command, own=request.questions is not None, quiet=quiet, as_json=as_json)
+
+
+def _tell(created: Created, command: str, *, own: bool, quiet: bool, as_json: bool) -> None:
+    """Report what is created, and what is to be known of it."""
     if as_json:
         print_json({**created.as_dict(), "command": command, "not_run": created.not_run})
         return
     for warning in created.warnings:
         typer.secho(f"Warning: {warning}", err=True, fg="yellow")
     if not quiet:
-        _report(created, command, own=request.questions is not None)
+        _report(created, command, own=own)
     note_not_run(created.not_run)
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, ParamSpec
 
 import typer
@@ -36,7 +36,7 @@ def reports_errors(
             typer.echo("Interrupted.", err=True)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except UserError as error:
-            _fail(spelled(error), error.code, as_json)
+            fail(spelled(error), error.code, as_json)
         except BrokenPipeError:
             _stop_printing()
             raise typer.Exit(ExitCode.DONE) from None
@@ -44,13 +44,13 @@ def reports_errors(
             where = f": {error.filename}" if error.filename else ""
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             step = "; make room, or set TMPDIR to a folder that has some" if full else ""
-            _fail(f"{error.strerror or error}{where}{step}", ExitCode.FAILED, as_json)
+            fail(f"{error.strerror or error}{where}{step}", ExitCode.FAILED, as_json)
         except Exception as error:
             if isinstance(error, typer.Exit | typer.Abort):
                 raise
             if os.environ.get("GINDOCK_DEBUG"):
                 traceback.print_exc()
-            _fail(
+            fail(
                 f"this is a fault of gindock: {type(error).__name__}: {error}\n"
                 "Please report it with what GINDOCK_DEBUG=1 prints.",
                 ExitCode.FAILED,
@@ -69,11 +69,38 @@ def unread_is_no_failure() -> Iterator[None]:
         _stop_printing()
 
 
+@contextmanager
+def report_of(done: str) -> Iterator[None]:
+    """Print what is `done`, and say at least that where the report cannot be written.
+
+    That nobody reads it is no failure.
+    """
+    with unread_is_no_failure():
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            say_unreported(error, done)
+            raise typer.Exit(ExitCode.FAILED) from None
+
+
+def say_unreported(error: OSError, done: str = "") -> None:
+    """Say on stderr what is `done`, and that `error` has kept it from being reported."""
+    _stop_printing()
+    with suppress(OSError):
+        typer.secho(
+            f"Error: the report could not be written: {error.strerror}{done and '; '}{done}",
+            err=True,
+            fg="red",
+        )
+
+
 def _stop_printing() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:  # As it would be once more when Python ends.
+        except OSError:  # As it would be once more when Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -113,6 +140,12 @@ def note_not_run(commands: Sequence[str]) -> None:
         )
 
 
+def say_notes(notes: Sequence[str]) -> None:
+    """Say `notes` on stderr."""
+    for note in notes:
+        typer.secho(f"Note: {note}", err=True, fg="yellow")
+
+
 def said(value: Any) -> str:
     """An answer, in words."""
     if isinstance(value, bool):
@@ -122,8 +155,9 @@ def said(value: Any) -> str:
     return str(value) or "(empty)"
 
 
-def _fail(message: str, code: ExitCode, as_json: bool) -> NoReturn:
-    with unread_is_no_failure():
+def fail(message: str, code: ExitCode, as_json: bool) -> NoReturn:
+    """Say what is wrong, on stderr or as JSON, and exit."""
+    with report_of(message if as_json else ""):
         if as_json:
             print_json({"error": message, "exit_code": int(code)})
         else:

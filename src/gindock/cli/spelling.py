@@ -6,11 +6,13 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gindock.errors import (
     BadInputError,
     NobodyToAskError,
+    NotRenderedError,
     OccupiedError,
     RefusedAnswerError,
     RefusedNameError,
@@ -24,6 +26,9 @@ from gindock.upstream.questions import NOTHING, Question
 
 if TYPE_CHECKING:
     from gindock.creating.draft import Draft
+
+
+ANSWERS_FILE_HELP = "The answers file to go by, within the project; by default .copier-answers.yml."
 
 
 def option(key: str) -> str:
@@ -145,7 +150,27 @@ def error_of_update(error: UserError) -> str:
     return _error(error)
 
 
+def error_of_status(error: UserError) -> str:
+    """What `gindock status` says of `error`."""
+    return _error(error)
+
+
+def answers_file(file: Path | None) -> Path | None:
+    """The `file` that the user named in a project.
+
+    Raises:
+        RefusedSettingError: it is in none.
+
+    """
+    if file is not None and (file.is_absolute() or ".." in file.parts or file == Path()):
+        reason = "name a file within the project, such as .copier-answers.yml"
+        raise RefusedSettingError("answers-file", str(file), reason)
+    return file
+
+
 def _error(error: UserError) -> str:
+    if isinstance(error, NotRenderedError):
+        return f"{error}; one of another name is given by --answers-file"
     if isinstance(error, RefusedSettingError):
         value = f" {error.value}" if error.value else ""
         return f"--{error.key}{value}: {error.reason}"

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gindock.cli.output import print_json, reports_errors, unread_is_no_failure
+from gindock.cli import spelling
+from gindock.cli.output import print_json, report_of, reports_errors
 from gindock.upstream import source
 
 if TYPE_CHECKING:
     from gindock.status.report import Status
 
 
-@reports_errors
+@functools.partial(reports_errors, spelled=spelling.error_of_status)
 def command(
     directories: Annotated[
         list[Path] | None,
@@ -27,6 +28,10 @@ def command(
         ),
     ] = None,
     *,
+    answers_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help=spelling.ANSWERS_FILE_HELP),
+    ] = None,
     diff: Annotated[
         bool, typer.Option("--diff", help="Show how the files differ from the template's.")
     ] = False,
@@ -37,22 +42,26 @@ def command(
     from gindock import projects
     from gindock.status import report as status
 
-    directories = directories or [projects.around(Path.cwd())]
-    found = projects.find(directories)
+    answers_file = spelling.answers_file(answers_file)
+    directories = directories or [projects.around(Path.cwd(), answers_file)]
+    found = projects.find(directories, answers_file)
     look = functools.partial(
-        status.status, with_diff=diff, colour=sys.stdout.isatty() and not as_json
+        status.status,
+        answers_file=answers_file,
+        with_diff=diff,
+        colour=sys.stdout.isatty() and not as_json,
     )
     if projects.are_several(found, directories):
         from gindock.cli import many
 
         outcomes = many.run(look, found, "Looking")
         code = many.exit_code(outcomes)
-        with unread_is_no_failure():
+        with report_of(""):
             header = ["project", "version", "newest", "answers", "files", ""]
             many.show_all(outcomes, code, as_json, header, _cells)
         raise typer.Exit(code)
     told = look(found[0])
-    with unread_is_no_failure():
+    with report_of(""):
         if as_json:
             print_json(told.as_dict())
         else:
@@ -75,6 +84,8 @@ def _show(told: Status) -> None:
         _line("files", f"{_drift(told)} of {told.drift.rendered}" if _drift(told) else "unchanged")
         for path in told.drift.changed:
             _line("", f"changed  {path}")
+        for path, place in told.drift.moved.items():
+            _line("", f"moved    {path} to {place}")
         for path in told.drift.deleted:
             _line("", f"deleted  {path}")
     for note in told.notes:
@@ -102,7 +113,8 @@ def _version(told: Status) -> str:
 def _drift(told: Status) -> str:
     """How many files differ, in words; empty for none."""
     assert told.drift is not None
-    counts = {"changed": len(told.drift.changed), "deleted": len(told.drift.deleted)}
+    kinds = ("changed", "moved", "deleted")
+    counts = {word: len(getattr(told.drift, word)) for word in kinds}
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 

@@ -14,10 +14,12 @@ from gindock.cli.output import (
     note_not_run,
     on_a_terminal,
     print_json,
+    report_of,
     reports_errors,
+    say_notes,
     unread_is_no_failure,
 )
-from gindock.cli.update_report import cells, show
+from gindock.cli.update_report import cells, in_short, show
 from gindock.errors import BadInputError, ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -61,6 +63,10 @@ def command(
             help="Switch to another template, or back to gindock's own.",
         ),
     ] = None,
+    answers_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help=spelling.ANSWERS_FILE_HELP),
+    ] = None,
     diff: Annotated[
         bool, typer.Option("--diff", help="Show what would change; write nothing.")
     ] = False,
@@ -81,7 +87,9 @@ def command(
 
     The result is staged, and not committed. Exits with 3 where there are conflicts.
     """
-    if abort and (to or assignments or template is not None or diff or commit or as_json):
+    if abort and (
+        to or assignments or template is not None or answers_file or diff or commit or as_json
+    ):
         raise BadInputError("--abort goes with no other option")
     if diff and commit:
         raise BadInputError("--diff writes nothing, and --commit would; choose one")
@@ -89,8 +97,9 @@ def command(
     from gindock import projects
     from gindock.updating.request import UpdateRequest
 
-    directories = directories or [projects.around(Path.cwd())]
-    found = projects.find(directories)
+    answers_file = spelling.answers_file(answers_file)
+    directories = directories or [projects.around(Path.cwd(), answers_file)]
+    found = projects.find(directories, answers_file)
     several = projects.are_several(found, directories)
     if abort:
         raise typer.Exit(_abort(found))
@@ -98,6 +107,7 @@ def command(
         found[0],
         template=template,
         to=to,
+        answers_file=answers_file,
         assigned=_assigned(assignments or []),
         defaults=defaults or as_json or several or not on_a_terminal(),
         preview=diff,
@@ -107,26 +117,23 @@ def command(
     raise typer.Exit(_all(request, found, as_json) if several else _one(request, as_json))
 
 
-def _assigned(texts: list[str]) -> dict[str, str]:
-    assigned: dict[str, str] = {}
+def _assigned(texts: list[str]) -> dict[str, list[str]]:
+    assigned: dict[str, list[str]] = {}
     for name, text in spelling.assigned(texts, "--set", "question=value"):
-        key = name.replace("-", "_")  # As the options of `gindock new` are spelled.
-        if key in assigned:
-            raise BadInputError(
-                f"--set answers '{key}' twice; several values go together: --set {key}=A,B"
-            )
-        assigned[key] = text
+        # As the options of `gindock new` are spelled.
+        assigned.setdefault(name.replace("-", "_"), []).append(text)
     return assigned
 
 
 def _one(request: UpdateRequest, as_json: bool) -> ExitCode:
     done = _updated(request)
-    with unread_is_no_failure():
+    with report_of(in_short(done)):
         if as_json:
             print_json(done.as_dict())
         else:
             show(done)
             note_not_run(done.not_run)
+            say_notes(done.notes)
     return done.exit_code
 
 
@@ -136,7 +143,7 @@ def _all(request: UpdateRequest, found: list[Path], as_json: bool) -> ExitCode:
 
     outcomes = many.run(functools.partial(update_one, request), found, "Updating")
     code = many.exit_code(outcomes)
-    with unread_is_no_failure():
+    with report_of(many.in_short(outcomes, in_short)):
         many.show_all(outcomes, code, as_json, ["project", "version", "outcome"], cells)
     return code
 
@@ -160,17 +167,16 @@ def _abort(found: list[Path]) -> ExitCode:
     code = ExitCode.DONE
     for project in found:
         where = f"{many.shown(project)}: " if len(found) > 1 else ""
-        problem = None
         try:
             undone = resuming.abort(project)
         except UserError as error:
             if len(found) == 1:
                 raise
-            code, problem = ExitCode.FAILED, error
-        with unread_is_no_failure():
-            if problem:
-                typer.secho(f"{where}{spelling.error_of_update(problem)}", err=True, fg="red")
-            else:
-                done = "The update is undone." if undone else "There is no update to undo."
-                typer.echo(where + done)
+            code = ExitCode.FAILED
+            with unread_is_no_failure():
+                typer.secho(f"{where}{spelling.error_of_update(error)}", err=True, fg="red")
+            continue
+        done = "The update is undone." if undone else "There is no update to undo."
+        with report_of(where + done):
+            typer.echo(where + done)
     return code

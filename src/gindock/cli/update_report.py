@@ -35,7 +35,7 @@ def _in_a_word(done: Update) -> str:
     from rich.markup import escape
 
     if not done.files:
-        return "nothing new"
+        return ", ".join(["nothing new", *(f"[yellow]{escape(note)}[/]" for note in done.notes)])
     if done.conflicts:
         words = [f"[red]conflicts[/] in {', '.join(map(escape, done.conflicts))}"]
     else:
@@ -58,6 +58,7 @@ def _in_a_word(done: Update) -> str:
         words.append("an interrupted update undone first")
     if done.not_run:
         words.append(f"[yellow]not run: {escape(', '.join(done.not_run))}[/]")
+    words += [f"[yellow]{escape(note)}[/]" for note in done.notes]
     return ", ".join(words)
 
 
@@ -74,6 +75,16 @@ def show(done: Update) -> None:
         typer.echo(f"{done.changelog}\n")
     print_files(done)
     typer.echo("\n" + _closing(done))
+
+
+def in_short(done: Update) -> str:
+    """What is done, for one who can be told no more."""
+    if done.diff is not None:
+        return "nothing was changed"
+    if not done.files and done.before == done.after:
+        return f"already at {done.after}"
+    what = _with_conflicts(done)
+    return f"{what}, {f'commit {done.commit}' if done.commit else 'staged'}"
 
 
 def print_files(done: Update) -> None:
@@ -94,9 +105,7 @@ def print_files(done: Update) -> None:
 
 
 def _closing(done: Update) -> str:
-    what = _what_happened(done)
-    if count := len(done.conflicts):
-        what += f", with conflicts in {count} file{'s' if count > 1 else ''}"
+    what = _with_conflicts(done)
     if done.diff is not None:
         return f"{what}; nothing was written."
     # That comes first, and alone.
@@ -104,9 +113,15 @@ def _closing(done: Update) -> str:
     if done.commit:
         return f"{what}, commit {done.commit}.{again}"
     look = "Look at it with `git diff --staged` and commit"
-    if count:
+    if done.conflicts:
         look = "Resolve them, `git add` or `git rm` each file and commit"
     return f"{what}. {look}, or go back with `{done.way_back}`.{again}"
+
+
+def _with_conflicts(done: Update) -> str:
+    count = len(done.conflicts)
+    found = f", with conflicts in {count} file{'s' if count > 1 else ''}" if count else ""
+    return _what_happened(done) + found
 
 
 def _what_happened(done: Update) -> str:

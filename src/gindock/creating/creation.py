@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gindock.creating import surroundings
-from gindock.creating.destination import is_fresh_repository
 from gindock.creating.draft import Draft
+from gindock.creating.places import is_fresh_repository
 from gindock.gitio.command import LITERAL, GitError, commit, git, line
 from gindock.gitio.repository import Repository
 

@@ -13,13 +13,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gindock.creating.places import check_place, is_folder, nearest_folder
 from gindock.errors import BadInputError, UserError
-from gindock.gitio.command import line
-from gindock.gitio.repository import Repository
 from gindock.guard import lock_folder, undisturbed
 from gindock.upstream.away import Away
 
@@ -96,18 +95,14 @@ def _moves(folder: Path, destination: Path) -> Iterator[tuple[Path, Path]]:
     # .git comes last: a service with a .git is complete.
     for entry in sorted(folder.iterdir(), key=lambda entry: (entry.name == ".git", entry.name)):
         target = destination / entry.name
-        if _is_folder(entry) and _is_folder(target):
+        if is_folder(entry) and is_folder(target):
             yield from _moves(entry, target)
         else:
             yield entry, target
 
 
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
 def _remove(path: Path) -> None:
-    if _is_folder(path):
+    if is_folder(path):
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -138,66 +133,6 @@ def staging_folder(destination: Path, *, elsewhere: bool = False) -> Iterator[St
                 shutil.rmtree(folder, ignore_errors=True)
             if lock is not None:
                 os.close(lock)
-
-
-def check_place(destination: Path) -> None:
-    """Refuse a destination that is no place for a folder.
-
-    Raises:
-        BadInputError: it is a file, is below one, or is a link to nowhere.
-
-    """
-    if destination.is_symlink() and not destination.exists():
-        raise BadInputError(f"{destination} is a link to nowhere; choose another directory")
-    above = nearest_folder(destination)
-    if above != destination and os.path.lexists(first := _below(above, destination)):
-        raise BadInputError(f"{first} is a file; choose another directory")
-
-
-def in_the_way(destination: Path, files: Iterable[str]) -> list[str]:
-    """Which of `files` the folder `destination` has, or what bars their folders, sorted."""
-    found = set()
-    for file in files:
-        parts = Path(file).parts
-        if parts[0] == ".git":  # A repository is whole, or it is none.
-            parts = parts[:1]
-        for number in range(1, len(parts) + 1):
-            path = Path(*parts[:number])
-            is_file = number == len(parts)
-            there = destination / path
-            if os.path.lexists(there) and (is_file or not _is_folder(there)):
-                found.add(path.as_posix())
-                break
-    return sorted(found)
-
-
-def is_fresh_repository(folder: Path) -> bool:
-    """Whether `folder` is the root of a git repository without a commit and with nothing staged.
-
-    Raises:
-        GitError: git cannot tell.
-
-    """
-    if not os.path.lexists(folder / ".git"):
-        return False
-    found = Repository.find(folder)
-    return (
-        found is not None
-        and not found.prefix
-        and not found.has_commit()
-        and line("rev-list", "--all", "--max-count=1", folder=folder) is None
-        and line("ls-files", folder=folder) is None
-    )
-
-
-def nearest_folder(path: Path) -> Path:
-    """`path`, or the nearest existing folder above it."""
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
-
-
-def _below(folder: Path, path: Path) -> Path:
-    """The first part of `path` below `folder`."""
-    return folder / path.relative_to(folder).parts[0]
 
 
 def _make_parents(destination: Path) -> list[Path]:
@@ -278,7 +213,7 @@ def _take_back(folder: Path) -> None:
         return  # It had moved nothing yet.
     destination = Path(journal["destination"])
     waiting = folder / journal["project"]
-    if not any(_is_folder(file) is False for file in waiting.rglob("*")):
+    if not any(is_folder(file) is False for file in waiting.rglob("*")):
         return  # It had moved everything: the project is whole, and the user's.
     ours = []
     for path, digest in journal["files"].items():
@@ -290,7 +225,7 @@ def _take_back(folder: Path) -> None:
             file.parent.resolve().is_relative_to(destination.resolve()) and ".." not in file.parts
         )
         if not inside or _digest(file) != digest:
-            raise UserError(
+            raise BadInputError(
                 f"an interrupted run left half a project in {destination}, and {file} was changed "
                 "since; move that file away and try again"
             )

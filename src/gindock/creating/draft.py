@@ -11,12 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gindock.creating import surroundings
-from gindock.creating.destination import (
-    StagingFolder,
-    check_place,
-    in_the_way,
-    staging_folder,
-)
+from gindock.creating.destination import StagingFolder, staging_folder
+from gindock.creating.places import check_place, in_the_way
 from gindock.creating.request import NewRequest
 from gindock.errors import (
     BadInputError,

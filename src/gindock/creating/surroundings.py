@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gindock.creating.destination import nearest_folder
+from gindock.creating.places import nearest_folder
 from gindock.errors import UnreadableRepositoryError
 from gindock.gitio.command import GitError, line
 from gindock.gitio.repository import Repository

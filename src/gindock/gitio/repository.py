@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from gindock.errors import UserError
+from gindock.errors import BadInputError, UserError
 from gindock.gitio.command import LITERAL, GitError, UsersGit, git, line
 from gindock.gitio.formats import Tree, parsed_index, parsed_tree
 
@@ -74,7 +74,8 @@ class Repository:
         """The repository of `project`, fit for an update.
 
         Raises:
-            UserError: there is none, it has no commit or is broken, or git is too old.
+            BadInputError: there is none, or it has no commit.
+            UserError: it is broken, or git is too old.
 
         """
         version = line("version", folder=project) or ""
@@ -82,11 +83,13 @@ class Repository:
             raise UserError(f"{version} is too old for an update; install git 2.38 or newer")
         found = cls.find(project)
         if found is None:
-            raise UserError(
+            raise BadInputError(
                 f"{project} is not in git, which an update needs; run `git init` and commit first"
             )
         if not found.has_commit():
-            raise UserError(f"{project} has no commit yet, which an update needs; commit it first")
+            raise BadInputError(
+                f"{project} has no commit yet, which an update needs; commit it first"
+            )
         return found
 
     def has_commit(self) -> bool:
@@ -127,28 +130,28 @@ class Repository:
         """See that nothing is under way in the repository, and that the project is committed.
 
         Raises:
-            UserError: it is not so.
+            BadInputError: it is not so.
 
         """
         for name, work in _UNDER_WAY.items():
             if (self.git_dir / name).exists():
-                raise UserError(
+                raise BadInputError(
                     f"{self.project} is in the middle of a {work}; finish or abort it first"
                 )
-        unmerged = self.git("ls-files", "--unmerged", "-z", "--full-name")
+        # Those of another project in the repository, perhaps of an update just now, may stay.
+        unmerged = self.git("ls-files", "--unmerged", "-z", "--full-name", "--", self.prefix or ".")
         if unmerged:
             paths = {path for path, _, _ in parsed_index(unmerged)}
-            ours = any(path.startswith(self.prefix) for path in paths)
-            raise UserError(
+            raise BadInputError(
                 f"there are conflicts in {', '.join(sorted(paths))} of {self.top}; resolve and "
-                "commit them" + (", or go back with `gindock update --abort`" if ours else " first")
+                "commit them, or go back with `gindock update --abort`"
             )
         status = self.git(
             "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no",
             "--ignore-submodules=dirty", "--", self.prefix or ".",
         )  # fmt: skip
         if status.strip():
-            raise UserError(
+            raise BadInputError(
                 f"{self.project} has uncommitted changes; commit or stash them first, or, if "
                 "they are those of an update, go back with `gindock update --abort`"
             )

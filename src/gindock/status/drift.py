@@ -6,13 +6,14 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gindock.gitio.command import git
-from gindock.gitio.formats import ABSENT, LINK, Tree, is_file, parsed_index, quoted
+from gindock.gitio.formats import ABSENT, LINK, Entry, Tree, is_file, parsed_index, quoted
 from gindock.gitio.repository import Repository
+from gindock.status import moves
 from gindock.updating import recovering
 from gindock.updating.journal import Journal
 
@@ -23,10 +24,13 @@ UNCOMMITTED = "uncommitted changes"
 
 @dataclass(frozen=True)
 class Drift:
-    """The files of the template that the project has changed or deleted."""
+    """The files of the template that the project has changed, moved or deleted."""
 
     rendered: int
     changed: list[str]
+    """By the template's path, also of those that were moved."""
+    moved: dict[str, str]
+    """The new places by the template's paths, where git knows them."""
     deleted: list[str]
 
 
@@ -38,11 +42,12 @@ class WorkTree:
     prefix: str
     """The project's folder in its repository: empty, or with a slash at its end."""
     object_format: str
-    unmodified: Tree
-    """The tracked files that are as in the index."""
+    tracked: Tree
+    """The files in the index."""
     modified: Mapping[str, str]
-    """The modes of the tracked files that are not, as they are on disk."""
+    """The modes of those that are not as in the index, as they are on disk."""
     notes: list[str]
+    repository: Repository | None = None
 
     @classmethod
     def read(cls, project: Path) -> WorkTree:
@@ -79,28 +84,50 @@ class WorkTree:
             notes.append(f"conflicts in {', '.join(conflicts)}")
         elif changes:
             notes.append(UNCOMMITTED)
-        unmodified = {path: entry for path, entry in tracked.items() if path not in modified}
         return cls(
-            project, repository.prefix, repository.object_format, unmodified, modified, notes
-        )
+            project, repository.prefix, repository.object_format, tracked, modified, notes,
+            repository,
+        )  # fmt: skip
 
     def drift(self, files: Tree) -> Drift:
         """How the project differs from `files`; what these do not name is the user's own."""
-        other = {path: self._mode(path) for path in files if path not in self.unmodified}
-        regular = [path for path, mode in other.items() if is_file(mode)]
-        stored = {
-            **self.unmodified,
-            **{p: (other[p], i) for p, i in zip(regular, self._hashed(regular), strict=True)},
-        }
-        for path, mode in other.items():
-            if mode == LINK:
-                stored[path] = (mode, self._link(path))
-        now = {path: stored.get(path, _NONE) for path in files}
+        now = self._now(files)
+        moved = self._moved({path: files[path] for path in files if now[path] == _NONE}, files)
+        there = self._now(moved.values())
+        now |= {old: there[new] for old, new in moved.items()}
         return Drift(
             len(files),
             [path for path in files if now[path] not in (_NONE, files[path])],
+            moved,
             [path for path in files if now[path] == _NONE],
         )
+
+    def _now(self, paths: Iterable[str]) -> dict[str, Entry]:
+        """What is at `paths`, as git would store it."""
+        found = {}
+        regular = []
+        for path in paths:
+            found[path] = self.tracked.get(path, _NONE)
+            if path not in self.tracked or path in self.modified:
+                mode = self._mode(path)
+                found[path] = (mode, self._link(path)) if mode == LINK else _NONE
+                if is_file(mode):
+                    found[path] = (mode, "")
+                    regular.append(path)
+        for path, identity in zip(regular, self._hashed(regular), strict=True):
+            found[path] = (found[path][0], identity)
+        return found
+
+    def _moved(self, gone: Tree, files: Tree) -> dict[str, str]:
+        """The new places of what is `gone` of `files`, among the files that are the user's own."""
+        if not gone or self.repository is None:
+            return {}
+        others = {
+            path: entry
+            for path, entry in self.tracked.items()
+            if path not in files and self.modified.get(path) != ABSENT
+        }
+        return moves.found(self.repository, gone, others)
 
     def _mode(self, path: str) -> str:
         if path in self.modified:

@@ -93,16 +93,22 @@ class Origin:
 
     def diff(self, drift: Drift, *, colour: bool) -> str:
         """The `drift` as a patch; raises as `pristine` does."""
-        paths = sorted(drift.changed + drift.deleted)
+        paths = sorted({*drift.changed, *drift.deleted, *drift.moved, *drift.moved.values()})
         if not paths:
             return ""
+        where = (f"--git-dir={self._rendered().folder / '.git'}", f"--work-tree={self.project}")
+        literal = {"GIT_LITERAL_PATHSPECS": "1"}
+        if drift.moved:
+            places = drift.moved.values()
+            add = (*where, *_PLAIN, "add", "--intent-to-add", "--force", "--", *places)
+            git(*add, folder=self.project, env=literal)
         patch = git(
-            *(f"--git-dir={self._rendered().folder / '.git'}", f"--work-tree={self.project}"),
-            *(*_PLAIN, "diff", "--no-ext-diff", "--no-renames"),
+            *(*where, *_PLAIN, "diff", "--no-ext-diff"),
+            "--find-renames" if drift.moved else "--no-renames",
             *("--src-prefix=a/", "--dst-prefix=b/", f"--color={'always' if colour else 'never'}"),
             *("--", *paths),
             folder=self.project,
-            env={"GIT_LITERAL_PATHSPECS": "1"},
+            env=literal,
         )
         return patch.decode(errors="replace")
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gindock.errors import BadInputError, ExitCode, UserError
+from gindock.errors import ExitCode, NoSuchVersionError, UserError
 from gindock.gitio.command import check_installed
 from gindock.status.drift import UNCOMMITTED, Drift, WorkTree
 from gindock.status.pristine import AnswerCheck, Origin
 from gindock.updating.merge_repository import YOURS
-from gindock.upstream import answers, source
+from gindock.upstream import answers, noticing, seen, source
 from gindock.upstream.source import Source
 
 
@@ -64,45 +64,62 @@ class Status:
         }
 
 
-def status(project: Path, *, with_diff: bool = False, colour: bool = False) -> Status:
+def status(
+    project: Path,
+    answers_file: Path | None = None,
+    *,
+    with_diff: bool = False,
+    colour: bool = False,
+) -> Status:
     """How `project` stands to its template; `with_diff`, also its drift as a patch.
 
+    `answers_file` is the record to go by, relative to the project, if it is not the usual one.
+
     Raises:
-        BadInputError: the folder holds no rendered project.
-        UserError: its answers file is broken, or git fails in it.
+        BadInputError: the folder holds no rendered project, or its answers file is broken.
+        UserError: git fails in it.
 
     """
     check_installed()
     project = project.absolute()
-    url, version, recorded = answers.origin(project)
+    url, version, recorded = answers.origin(project, answers_file)
+    record = (answers.find(project, answers_file) or project).relative_to(project)
     newest, unreachable = _newest(url)
     work_tree = WorkTree.read(project)
-    found = Status(project, url, version, newest, notes=work_tree.notes)
-    if unreachable:
-        found.problems.append(unreachable)
+    found = Status(project, url, version, newest, notes=[*work_tree.notes])
+    _add_notes(found, record, unreachable)
     if url == source.URL and version != newest and not source.known(version):
         found.notes.append(_unknown(version))
         return found
     found.behind = newest is not None and _is_behind(version, newest)
-    with tempfile.TemporaryDirectory(prefix="gindock-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="gindock-") as folder:
         origin = Origin(
-            project,
-            Source(url, version),
-            recorded,
-            (answers.find(project) or project).relative_to(project),
-            work_tree.object_format,
-            Path(scratch),
+            project, Source(url, version), recorded, record, work_tree.object_format, Path(folder)
         )
         try:
             _compare(found, work_tree, origin)
             if with_diff and found.drift:
                 found.diff = origin.diff(found.drift, colour=colour)
         except UserError as error:
-            # A version that the template no longer has is a note, not a failure.
-            told = found.notes if isinstance(error, BadInputError) else found.problems
             if not unreachable:
-                told.append(str(error))
+                _add(error, found)
     return found
+
+
+def _add(error: UserError, found: Status) -> None:
+    # A version that the template no longer has is a note, not a failure.
+    told = found.notes if isinstance(error, NoSuchVersionError) else found.problems
+    told.append(str(error))
+
+
+def _add_notes(found: Status, record: Path, unreachable: str | None) -> None:
+    """Note what is easily missed of a project with the answers file `record`."""
+    found.notes += noticing.other_records(found.directory, record)
+    if unreachable:
+        found.problems.append(unreachable)
+    else:
+        template = Source(found.template, found.version)
+        found.notes += noticing.uncommitted(template) + seen.re_pointed(template)
 
 
 def _compare(found: Status, work_tree: WorkTree, origin: Origin) -> None:
@@ -115,7 +132,7 @@ def _compare(found: Status, work_tree: WorkTree, origin: Origin) -> None:
     files, check = origin.pristine()
     found.drift = work_tree.drift(files)
     marked = [path for path in found.drift.changed if _holds_markers(found.directory / path)]
-    if marked and found.notes in ([], [UNCOMMITTED]):
+    if marked and work_tree.notes in ([], [UNCOMMITTED]):
         found.notes.append(f"conflict markers in {', '.join(marked)}")
     if found.newest is not None:
         found.answers = origin.answers_in(found.newest) if found.behind else check

@@ -107,7 +107,7 @@ def _prepare(journal: Journal, merged: Merged) -> _Ready:
             f"{', '.join(foreign)} in {repository.project} changed meanwhile; "
             "nothing was written, commit it and update again"
         )
-    repository.git(*PLAIN, "read-tree", "-m", merged.head, merged.tree, env=env)
+    indexes.read_tree(repository, index, merged.head, merged.tree)
     hide_outside(repository, journal.folder, index, [c for c in changes if c.is_new])
     coming = _coming(journal, merged, index)
     files = journal.make_beside() / "new"

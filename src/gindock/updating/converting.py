@@ -15,6 +15,7 @@ from gindock.gitio.command import GitError, git
 from gindock.gitio.formats import Change, Conflict, Entry, Tree, is_file
 from gindock.gitio.ondisk import PLAIN
 from gindock.gitio.repository import Repository
+from gindock.updating.both_added import TWO_SIDES
 
 _ENCODING = "working-tree-encoding"
 _NAMES = ("filter", "ident", _ENCODING)
@@ -113,7 +114,8 @@ class Conversion:
         for side, stage in zip(sides, (2, 1, 3), strict=True):
             side.write_bytes(self._plain(path, stages[stage][1]) if stage in stages else b"")
         labels = [part for label in self._labels for part in ("-L", label)]
-        ask: list[str | Path] = ["merge-file", "-p", "-q", "--diff3", *labels, *sides]
+        how = ("merge-file", "-p", "-q", "--diff3") if 1 in stages else TWO_SIDES
+        ask: list[str | Path] = [*how, *labels, *sides]
         # The exit code is the number of conflicts; 128 and above is a failure.
         try:
             content = git(*ask, folder=self._folder)

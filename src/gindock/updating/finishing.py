@@ -18,6 +18,7 @@ from gindock.errors import UserError
 from gindock.gitio.command import GitError
 from gindock.gitio.formats import ABSENT, NOTHING, RAW, Change, Conflict, Entry, Tree
 from gindock.gitio.repository import Repository
+from gindock.updating import both_added
 from gindock.updating.journal import Journal, Note
 from gindock.updating.merge import Merged
 from gindock.updating.merge_repository import YOURS, MergeRepository
@@ -160,6 +161,7 @@ class Rest:
         changes: dict[str, Entry] = dict.fromkeys(declined, NOTHING)
         conflicts = {p: c for p, c in conflicts.items() if p not in declined}
         changes |= merging.label_base(tree, conflicts, ancestor, _BASE)
+        changes |= both_added.refined(merging, tree, conflicts, (YOURS, _BASE, template))
         changes |= {path: self._in_place(path) for path in again}
         tree = merging.changed_tree(tree, changes)
         conflicts |= again

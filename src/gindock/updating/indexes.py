@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gindock.errors import UserError
 from gindock.gitio.command import GitError
-from gindock.gitio.formats import Change
+from gindock.gitio.formats import NOTHING, Change, index_info, parsed_index
 from gindock.gitio.ondisk import PLAIN
 from gindock.gitio.paths import folders_above
 from gindock.gitio.repository import Repository
@@ -39,6 +39,25 @@ def refresh(repository: Repository, index: Path) -> None:
     env = {"GIT_INDEX_FILE": str(index)}
     with suppress(GitError):
         repository.git(*PLAIN, "update-index", "-q", "--refresh", env=env, accept=(0, 1))
+
+
+def read_tree(repository: Repository, index: Path, head: str, tree: str) -> None:
+    """Let `index` go on from `head` to `tree`, as `git read-tree -m` does.
+
+    Conflicts in it stay, which git would refuse: the project has none, another in the same
+    repository may.
+    """
+    env = {"GIT_INDEX_FILE": str(index)}
+    listing = repository.git(*PLAIN, "ls-files", "--unmerged", "-z", "--full-name", env=env)
+    unmerged = [*parsed_index(listing)]
+    gone = index_info(((path, NOTHING) for path, _, _ in unmerged), len(tree))
+    back = (index_info([(path, entry)], len(tree), stage) for path, entry, stage in unmerged)
+    update = ("update-index", "-z", "--index-info")
+    if unmerged:
+        repository.git(*PLAIN, *update, stdin=gone, env=env)
+    repository.git(*PLAIN, "read-tree", "-m", head, tree, env=env)
+    if unmerged:
+        repository.git(*PLAIN, *update, stdin=b"".join(back), env=env)
 
 
 def check_head(repository: Repository, expected: str) -> None:

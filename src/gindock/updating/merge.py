@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gindock.errors import UserError
+from gindock.errors import BadInputError
 from gindock.gitio.formats import NOTHING, SUBMODULE, Change, Conflict, Entry, Tree
 from gindock.gitio.repository import Repository
-from gindock.updating import places, stored_renders
+from gindock.updating import both_added, places, stored_renders
 from gindock.updating.converting import Conversion
 from gindock.updating.merge_repository import YOURS, MergeRepository
 from gindock.upstream import answers
@@ -50,6 +50,11 @@ class Labels:
     old: str
     new: str
 
+    @property
+    def sides(self) -> tuple[str, str, str]:
+        """Those of the user's side, of the old version and of the new one."""
+        return YOURS, self.old, self.new
+
 
 def merge(
     repository: Repository,
@@ -65,7 +70,7 @@ def merge(
     records the same.
 
     Raises:
-        UserError: the template has files in a submodule.
+        BadInputError: the template has files in a submodule.
         GitError: git fails, for example to fetch what a partial clone lacks.
 
     """
@@ -109,6 +114,7 @@ class _Run:
         if declined:
             changes |= places.given_back(merging, tree, conflicts, declined, self.ours)
         changes |= merging.label_base(tree, conflicts, ancestor, self.labels.old)
+        changes |= both_added.refined(merging, tree, conflicts, self.labels.sides)
         changes |= self._displaced(tree, conflicts, merging.moved(old, new))
         if changes:
             tree = merging.changed_tree(tree, changes)
@@ -161,7 +167,7 @@ class _Run:
         merging, theirs = self.merging, self.theirs
         conversion = Conversion(
             self.repository, merging.git_dir.parent / "conversion", merging.environment,
-            merging.changes(merging.head_tree, tree), (YOURS, self.labels.old, self.labels.new),
+            merging.changes(merging.head_tree, tree), self.labels.sides,
         )  # fmt: skip
         others = self.head.keys() - self.ours.keys()
         files = {
@@ -180,7 +186,7 @@ class _Run:
 def _refuse_submodules(head: Tree, theirs: Tree) -> None:
     for path, (mode, _) in head.items():
         if mode == SUBMODULE and any(name.startswith(f"{path}/") for name in theirs):
-            raise UserError(f"the template has files in {path}, which is a submodule; move it")
+            raise BadInputError(f"the template has files in {path}, which is a submodule; move it")
 
 
 def _without_other_projects(head: Tree, prefix: str, rendered: Collection[str]) -> Tree:

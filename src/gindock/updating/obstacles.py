@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gindock.errors import UserError
+from gindock.errors import BadInputError
 from gindock.gitio.attributes import Attributes
 from gindock.gitio.formats import Change
 from gindock.gitio.ondisk import PLAIN, OnDisk
@@ -18,7 +18,7 @@ def refuse_in_the_way(repository: Repository, changes: Sequence[Change]) -> None
     """Refuse `changes` that would write over content that git does not have.
 
     Raises:
-        UserError: there is such a thing; it is named.
+        BadInputError: there is such a thing; it is named.
 
     """
     top = repository.top
@@ -40,7 +40,7 @@ def refuse_in_the_way(repository: Repository, changes: Sequence[Change]) -> None
                 found.add(above)  # Another repository, a file, or a link out of this one.
     if found:
         named = "\n".join(f"  {path}" for path in sorted(found))
-        raise UserError(
+        raise BadInputError(
             "the update would write over what git does not have:\n"
             f"{named}\nMove it away, or commit it, and update again. Nothing was changed."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from gindock.errors import UserError
+from gindock.errors import BadInputError
 from gindock.gitio.repository import Repository
 from gindock.updating import finishing, indexes
 from gindock.updating.finishing import Half
@@ -14,8 +14,10 @@ from gindock.updating.rolling_back import is_gone, roll_back
 from gindock.upstream import answers
 
 
-def check_project(project: Path) -> None:
+def check_project(project: Path, answers_file: Path | None = None) -> None:
     """Raise where `project` is none; an update that was killed may have left it without answers.
+
+    `answers_file` is the name of its record, if that is not the usual one.
 
     Raises:
         BadInputError: the folder holds no rendered project.
@@ -23,14 +25,14 @@ def check_project(project: Path) -> None:
     """
     repository = Repository.find(project) if project.is_dir() else None
     if repository is None or Journal(repository).read() is None:
-        answers.origin(project)
+        answers.origin(project, answers_file)
 
 
 def settle(journal: Journal) -> bool:
     """Undo what a killed update has begun to write; whether there was such a thing.
 
     Raises:
-        UserError: what it had written has been changed since.
+        BadInputError: what it had written has been changed since.
 
     """
     note = _begun(journal)
@@ -76,7 +78,7 @@ def abort(journal: Journal) -> bool:
     """Bring the project back to what it was before its last update; whether there was one.
 
     Raises:
-        UserError: files that it wrote have been changed since, or are committed.
+        BadInputError: files that it wrote have been changed since, or are committed.
 
     """
     note = _begun(journal)
@@ -88,7 +90,7 @@ def abort(journal: Journal) -> bool:
     found = half(journal)
     if found and finishing.is_missing_something(journal.repository, found, journal.scratch):
         rest = "What was not committed is undone. " if undone else ""
-        raise UserError(
+        raise BadInputError(
             f"{rest}Commit {found.commit} holds a part of the update from {note.before} to "
             f"{note.after}, which was interrupted: `git revert {found.commit}` takes it back, "
             "`gindock update` finishes the update"

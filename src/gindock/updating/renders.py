@@ -97,8 +97,10 @@ class Renders:
         self._keep_what_exists({**common, "given": self.recorded})
 
     def _check(self, given: Mapping[str, Any], request: UpdateRequest) -> None:
+        # What is secret is never recorded; that it was asked cannot be told.
+        known = self.recorded.keys() | declared.secrets(declared.of(self._new) or {})
         for key in given:
-            if key not in self.recorded or key.startswith("_"):
+            if key not in known or key.startswith("_"):
                 reason = "the template has no such question, or the other answers rule it out"
                 raise UnknownQuestionError(key, reason)
         if "_commit" not in self.recorded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from gindock.errors import ExitCode
 from gindock.gitio.formats import Change
+from gindock.gitio.repository import Repository
 from gindock.updating.merge import Merged
 
 Kind = Literal["added", "updated", "removed", "merged", "conflict", "kept"]
@@ -46,6 +48,8 @@ class Update:
     finished: str | None = None
     """The commit that holds the first part of an interrupted update; this update finished it."""
     way_back: str = "git reset --hard"
+    notes: Sequence[str] = ()
+    """What else there is to know."""
 
     @property
     def conflicts(self) -> list[str]:
@@ -72,6 +76,7 @@ class Update:
             "commit": self.commit,
             "recovered": self.recovered,
             "not_run": list(self.not_run),
+            "notes": list(self.notes),
             **({} if self.diff is None else {"diff": self.diff}),
             **({} if self.finished is None else {"finished": self.finished}),
             "exit_code": int(self.exit_code),
@@ -89,9 +94,10 @@ def changed_answers(
     }
 
 
-def file_changes(merged: Merged, prefix: str) -> Iterator[FileChange]:
-    """What `merged` does to each file of the project at `prefix`."""
-    yield from _conflicts(merged, prefix)
+def file_changes(merged: Merged, repository: Repository) -> Iterator[FileChange]:
+    """What `merged` does to each file of the project of `repository`."""
+    prefix = repository.prefix
+    yield from _conflicts(merged, repository)
     settled = merged.conflicts.keys() | merged.declined
     for change in merged.changes:
         if change.path not in settled and change.path not in merged.moved.values():
@@ -99,15 +105,20 @@ def file_changes(merged: Merged, prefix: str) -> Iterator[FileChange]:
     yield from _left_alone(merged, prefix)
 
 
-def _conflicts(merged: Merged, prefix: str) -> Iterator[FileChange]:
+def _conflicts(merged: Merged, repository: Repository) -> Iterator[FileChange]:
+    prefix = repository.prefix
     for path, conflict in merged.conflicts.items():
         yield FileChange(path.removeprefix(prefix), "conflict", conflict.reason)
     for path in merged.declined:
         # Git renames it if another file has taken its place.
         name = path if path in merged.base else path.rpartition("~")[0] or path
         if name not in merged.conflicts:
-            yours = "have something else there" if name in merged.ours else "deleted it"
-            note = f"you {yours}, and the template changed it"
+            yours = "you deleted it"
+            if name in merged.ours:
+                yours = "you have something else there"
+            elif os.path.lexists(repository.top / name):  # Ignored, for example.
+                yours = "git does not have yours"
+            note = f"{yours}, and the template changed it"
             yield FileChange(name.removeprefix(prefix), "kept", note)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +19,10 @@ class UpdateRequest:
     """Another source than the project's, as `source.named` takes it."""
     to: str | None = None
     """A version of the template, or `CURRENT`; None for the newest."""
-    assigned: Mapping[str, str] = field(default_factory=dict)
-    """Answers to change by their questions' keys, as the user spells them."""
+    answers_file: Path | None = None
+    """The record to go by, relative to the project; None for the usual one."""
+    assigned: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Answers to change by their questions' keys, as the user spells them, perhaps in parts."""
     defaults: bool = True
     """Answer new questions by their defaults; they are asked otherwise."""
     preview: bool = False

@@ -54,7 +54,7 @@ def finish(request: UpdateRequest, repository: Repository, journal: Journal) -> 
     if merged is None:
         journal.forget()
         return None
-    done = _summary(repository, half, merged)
+    done = _summary(repository, half, merged, request.answers_file)
     before, after = half.note.before, half.note.after
     apply(journal, merged, before=before, after=after, finishes=half.note)
     if request.commit and merged.changes and not done.conflicts:
@@ -75,12 +75,14 @@ def preview(request: UpdateRequest, repository: Repository, scratch: Path) -> Up
         return None
     refuse_in_the_way(repository, merged.changes)
     diff = rest.merging.diff(merged.tree, colour=request.colour)
-    return replace(_summary(repository, half, merged), diff=diff)
+    return replace(_summary(repository, half, merged, request.answers_file), diff=diff)
 
 
-def _summary(repository: Repository, half: Half, merged: Merged) -> Update:
-    url, _, _ = answers.origin(repository.project)
-    files = sorted(file_changes(merged, repository.prefix), key=lambda file: file.path)
+def _summary(
+    repository: Repository, half: Half, merged: Merged, answers_file: Path | None
+) -> Update:
+    url, _, _ = answers.origin(repository.project, answers_file)
+    files = sorted(file_changes(merged, repository), key=lambda file: file.path)
     return Update(
         repository.project, url, half.note.before, half.note.after, files,
         finished=half.commit, way_back=repository.way_back,

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gindock.errors import UserError
+from gindock.errors import BadInputError
 from gindock.gitio.attributes import Attributes
 from gindock.gitio.formats import RAW, Change, null_ended, parsed_changes
 from gindock.gitio.ondisk import PLAIN, OnDisk
@@ -38,7 +38,7 @@ def roll_back(journal: Journal, note: Note, begun: Sequence[str] | None = None) 
     otherwise.
 
     Raises:
-        UserError: some were changed since; nothing is touched then.
+        BadInputError: some were changed since; nothing is touched then.
         GitError: git fails, for example because a filter of the user's does.
 
     """
@@ -117,7 +117,7 @@ def _pending(
     """Which of the `changes` in `note` the work tree has.
 
     Raises:
-        UserError: it has something else in the place of some.
+        BadInputError: it has something else in the place of some.
 
     """
     repository, top = journal.repository, journal.repository.top
@@ -144,7 +144,7 @@ def _pending(
         named = "\n".join(f"  {path}" for path in foreign)
         # What is staged is the update, once that is done, and HEAD's before.
         of = "" if note.phase == "done" else "HEAD "
-        raise UserError(
+        raise BadInputError(
             f"the update of {repository.project} cannot be undone: this was changed "
             f"since\n{named}\nKeep what you want elsewhere; bring each back by `git checkout "
             f"{of}-- FILE`, or, if it is new, move it away; and run `gindock update --abort`"
@@ -157,7 +157,7 @@ def _check_staged(journal: Journal, note: Note, changes: Sequence[Change]) -> No
     """See that what is staged at the paths of `changes` is what the update of `note` staged.
 
     Raises:
-        UserError: it is something else.
+        BadInputError: it is something else.
 
     """
     repository = journal.repository
@@ -165,7 +165,7 @@ def _check_staged(journal: Journal, note: Note, changes: Sequence[Change]) -> No
         return
     others = staged_otherwise(repository, note, changes)
     if others or note.phase == "done":
-        raise UserError(
+        raise BadInputError(
             f"the update of {repository.project} cannot be undone: what is staged was "
             "changed since"
             + "".join(f"\n  {path}" for path in others)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gindock.errors import UserError
+from gindock.errors import BadInputError
 from gindock.gitio.command import check_installed
 from gindock.gitio.repository import Repository
 from gindock.updating import committing, recovering, resuming
@@ -26,7 +26,7 @@ from gindock.updating.renders import Renders
 from gindock.updating.report import FileChange, Update, changed_answers, file_changes
 from gindock.updating.request import UpdateRequest
 from gindock.updating.target import same_version, target
-from gindock.upstream import answers, declared
+from gindock.upstream import answers, declared, noticing, seen
 from gindock.upstream.source import Source
 
 
@@ -41,7 +41,7 @@ def update(request: UpdateRequest) -> Update:
     """
     check_installed()
     project = request.project.absolute()
-    recovering.check_project(project)
+    recovering.check_project(project, request.answers_file)
     repository = Repository.around(project)
     if request.preview:
         # A preview writes nothing into the project.
@@ -80,11 +80,12 @@ class _Run:
         # Computed before the update, which may remove the current folder.
         self._way_back = repository.way_back
         repository.check_at_rest()
-        url, before, self._recorded = answers.origin(repository.project)
+        url, before, self._recorded = answers.origin(repository.project, request.answers_file)
         self._answers_file = self._committed_answers_file()
         self._before = Source(url, before)
         self._after = target(self._before, request)
         self._given = parsed(request.assigned, self._after)
+        self._notes = self._noticed()
 
     def preview(self, scratch: Path) -> Update:
         """Tell what would change; everything that is made for that lies in `scratch`."""
@@ -113,15 +114,17 @@ class _Run:
     def _committed_answers_file(self) -> Path:
         """Return the path of the answers file in the project; it must be a committed file."""
         project = self._repository.project
-        file = answers.find(project)
+        file = answers.find(project, self._request.answers_file)
         assert file is not None
         if file.is_symlink():
-            raise UserError(f"{file} is a link, which an update cannot follow; commit a file there")
+            raise BadInputError(
+                f"{file} is a link, which an update cannot follow; commit a file there"
+            )
         name = file.relative_to(project)
         path = self._repository.prefix + name.as_posix()
         if path not in self._repository.entries("HEAD"):
             top = self._repository.top
-            raise UserError(f"{path} is not committed in {top}; commit it first")
+            raise BadInputError(f"{path} is not committed in {top}; commit it first")
         return name
 
     def _has_no_news(self) -> bool:
@@ -135,7 +138,18 @@ class _Run:
 
     def _unchanged(self) -> Update:
         version = self._before.ref or ""
-        return Update(self._repository.project, self._before.url, version, version)
+        project = self._repository.project
+        return Update(project, self._before.url, version, version, notes=self._notes)
+
+    def _noticed(self) -> list[str]:
+        project, file = self._repository.project, self._answers_file
+        seen.remember(self._after)
+        return [
+            *noticing.other_records(project, file),
+            *noticing.uncommitted(self._after),
+            *seen.re_pointed(self._before),
+            *noticing.secrets(self._after, self._given),
+        ]
 
     def _merge(self, scratch: Path, journal: Journal | None = None) -> _Outcome:
         """Render both versions and merge their difference, in `scratch`.
@@ -162,7 +176,7 @@ class _Run:
         prefix = self._repository.prefix
         left = "the template leaves it to you from now on"
         files = [
-            *file_changes(found.merged, prefix),
+            *file_changes(found.merged, self._repository),
             *(
                 FileChange(path, "kept", left)
                 for path in found.renders.handed_over
@@ -180,6 +194,7 @@ class _Run:
             switched=self._before.url != self._after.url,
             not_run=self._not_run(found.renders.version),
             way_back=self._way_back,
+            notes=self._notes,
         )
 
     def _not_run(self, version: str) -> list[str]:

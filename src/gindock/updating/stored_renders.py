@@ -112,9 +112,13 @@ class _File:
 
 
 def adapt_line_endings(merging: MergeRepository, ours: Tree, *renders: dict[str, Entry]) -> None:
-    """Give a file CRLF in both renders if the user has committed it with CRLF throughout."""
-    base = renders[0]
-    differing = {p: ours[p] for p in base if p in ours and ours[p][1] != base[p][1]}
+    """Give a file CRLF in all renders if the user has committed it with CRLF throughout."""
+    differing = {
+        path: ours[path]
+        for stored in renders
+        for path, entry in stored.items()
+        if path in ours and ours[path][1] != entry[1]
+    }
     crlf = {
         path
         for path, content in merging.contents(differing).items()

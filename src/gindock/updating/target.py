@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gindock.errors import RefusedSettingError, UserError
+from gindock.errors import BadInputError, RefusedSettingError
 from gindock.updating.request import CURRENT, UpdateRequest
 from gindock.upstream import source
 from gindock.upstream.opened import Opened
@@ -14,7 +14,8 @@ def target(before: Source, request: UpdateRequest) -> Source:
 
     Raises:
         RefusedSettingError: there is no such version or template, or it would be a downgrade.
-        UserError: the template cannot be reached, or this gindock does not know the project's.
+        BadInputError: this gindock does not know the project's version.
+        UserError: the template cannot be reached.
 
     """
     url = before.url if request.template is None else source.named(request.template)
@@ -38,7 +39,7 @@ def refuse_downgrade(before: Source, found: Source, asked: str | None) -> Source
     if found.url != before.url or old is None or new is None or new >= old:
         return found
     if asked is None and found.embedded:
-        raise UserError(
+        raise BadInputError(
             f"this project is at {before.ref}, newer than the newest version that this "
             f"gindock has, {found.ref}; install a newer gindock"
         )
@@ -53,7 +54,7 @@ def refuse_moved_tag(before: Source, after: Source, template: Opened, answers_fi
     """Refuse a version like v1 that the template has moved to the commit to go to.
 
     Raises:
-        UserError: it is so.
+        BadInputError: it is so.
 
     """
     old, new = before.ref or "", after.ref or ""
@@ -65,7 +66,7 @@ def refuse_moved_tag(before: Source, after: Source, template: Opened, answers_fi
         and template.has_tag(old)
         and template.commit(old) == template.commit(new)
     ):
-        raise UserError(
+        raise BadInputError(
             f"the template has {old} and {new} on one commit, so that what this project "
             f"was rendered from cannot be told; let _commit in {answers_file} name that "
             "version by a tag that stays, and commit it"
@@ -91,12 +92,12 @@ def _named(version: str, url: str) -> str:
 
 def _check_known(version: str) -> None:
     if source.is_development(version):
-        raise UserError(
+        raise BadInputError(
             f"this project was rendered from a checkout of gindock ({version}), not from a "
             "release, and there is no way from there to one; render it anew with a released gindock"
         )
     if not source.known(version):
-        raise UserError(
+        raise BadInputError(
             f"this project was rendered by gindock {version.removeprefix('v')}, which this gindock "
             f"({source.version_tag().removeprefix('v')}) does not know; install "
             f"gindock {version.removeprefix('v')} or newer"

@@ -12,18 +12,27 @@ from typing import Any
 
 import yaml
 
-from gindock.errors import BadInputError, UserError
+from gindock.errors import BadInputError, NotRenderedError, UserError
 
 _USUAL = ".copier-answers.yml"
 _ANY = ".copier-answers*.y*ml"
 
+#: libyaml is ten times as fast, where PyYAML was built with it.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-def find(project: Path) -> Path | None:
-    """The answers file of `project`; None where there is none."""
-    usual = project / _USUAL
+
+def find(project: Path, named: Path | None = None) -> Path | None:
+    """The answers file of `project`, or the one that is `named`; None where there is none."""
+    file = project / (named or _USUAL)
     # Path.is_file() raises where the folder cannot be read.
-    found = os.path.isfile(usual)  # noqa: PTH113
-    return usual if found else next(iter(sorted(project.glob(_ANY))), None)
+    if os.path.isfile(file):  # noqa: PTH113
+        return file
+    return None if named else next(iter(sorted(project.glob(_ANY))), None)
+
+
+def others(project: Path, file: Path) -> list[str]:
+    """The answers files of `project` besides `file`, of other templates."""
+    return [each.name for each in sorted(project.glob(_ANY)) if each != file]
 
 
 def is_called(name: str) -> bool:
@@ -31,14 +40,16 @@ def is_called(name: str) -> bool:
     return fnmatchcase(name, _ANY)
 
 
-def recorded(project: Path) -> dict[str, Any]:
-    """What the answers file of `project` records, Copier's own entries included.
+def recorded(project: Path, named: Path | None = None) -> dict[str, Any]:
+    """What the answers file of `project`, or the one that is `named`, records.
+
+    Copier's own entries are included.
 
     Raises:
         UserError: that file is broken.
 
     """
-    file = find(project)
+    file = find(project, named)
     return read(file) if file else {}
 
 
@@ -63,42 +74,49 @@ def name_version(file: Path, version: str) -> None:
 
 
 def agree(new: bytes, other: bytes) -> bool:
-    """Whether `other` records all that the answers file `new` records; it may hold more."""
+    """Whether `other` records all that the answers file `new` records; it may hold more.
+
+    One that has a key twice does not, whichever of them a reader takes.
+    """
     wanted, found = _parsed(new), _parsed(other)
     if wanted is None or found is None:
         return False
-    return wanted.items() <= found.items()
+    node = yaml.compose(other.decode(), Loader=_LOADER)
+    keys = node.value if node else []
+    return len(keys) == len(found) and wanted.items() <= found.items()
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
-    # libyaml is ten times as fast, where PyYAML was built with it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(text.decode(), Loader=loader)
+        content = yaml.load(text.decode(), Loader=_LOADER)
     except (yaml.YAMLError, ValueError):
         return None
     is_record = isinstance(content, dict) and all(isinstance(key, str) for key in content)
     return content if is_record else None
 
 
-def origin(project: Path) -> tuple[str, str, dict[str, Any]]:
+def origin(project: Path, named: Path | None = None) -> tuple[str, str, dict[str, Any]]:
     """The source and the version that `project` came from, and everything recorded.
 
+    `named` is its answers file, if it is not the usual one.
+
     Raises:
-        BadInputError: the folder holds no rendered project.
-        UserError: its answers file is broken.
+        BadInputError: the folder holds no rendered project, or its answers file is broken.
         OSError: the folder cannot be read.
 
     """
     if not project.is_dir():
         raise BadInputError(f"there is no folder {project}")
-    content = recorded(project)
+    try:
+        content = recorded(project, named)
+    except UserError as error:
+        raise BadInputError(str(error)) from None
     if not content:
         with suppress(FileNotFoundError):
-            (project / _USUAL).stat()  # Where that is refused, there may be one.
+            (project / (named or _USUAL)).stat()  # Where that is refused, there may be one.
     url, version = content.get("_src_path"), content.get("_commit")
     if not url or not version:
-        raise BadInputError(
-            f"{project} was not rendered by gindock: it has no .copier-answers.yml with a version"
+        raise NotRenderedError(
+            f"{project} was not rendered by gindock: it has no {named or _USUAL} with a version"
         )
     return str(url), str(version), content

@@ -65,7 +65,7 @@ def of(template: Source) -> Settings | None:
     """
     if own := checkout.of(template):
         return _declared(_Folder(own.folder), "")
-    folder = Path(template.url)
+    folder = Path(template.url).expanduser()
     if folder.is_dir() and not ((folder / ".git").exists() or (folder / "HEAD").is_file()):
         return _declared(_Folder(folder), "")
     with source.opened(template.url) as opened:
@@ -75,6 +75,21 @@ def of(template: Source) -> Settings | None:
 def asks(template: Source) -> set[str]:
     """The keys of the questions of `template`; raises as `of` does."""
     return {str(key) for key in of(template) or {} if not str(key).startswith("_")}
+
+
+def with_several_answers(settings: Settings) -> set[str]:
+    """The keys of the questions that take several choices."""
+    return _questions_with(settings, "multiselect")
+
+
+def secrets(settings: Settings) -> set[str]:
+    """The keys of the questions whose answers are never recorded."""
+    named = set(map(str, settings.get("_secret_questions") or ()))
+    return _questions_with(settings, "secret") | (named & settings.keys())
+
+
+def _questions_with(settings: Settings, mark: str) -> set[str]:
+    return {k for k, v in settings.items() if isinstance(v, dict) and v.get(mark) is True}
 
 
 def excluded(settings: Settings) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 
-from gindock.errors import BadInputError, RefusedAnswerError, UserError
+from gindock.errors import NoSuchVersionError, RefusedAnswerError, UserError
 from gindock.upstream import cache
 
 _REFUSED = re.compile(
@@ -72,4 +72,4 @@ def next_step(said: str, *, own: bool = False) -> str:
 
 
 def _no_version(ref: str) -> UserError:
-    return BadInputError(f"the template has no version '{ref}'; see its tags")
+    return NoSuchVersionError(f"the template has no version '{ref}'; see its tags")

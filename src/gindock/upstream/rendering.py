@@ -29,6 +29,7 @@ from gindock.errors import BadInputError, NobodyToAskError, UserError
 from gindock.upstream import answers, around_copier, checkout, compiled, declared, refusals, source
 from gindock.upstream.away import Away
 from gindock.upstream.checkout import Checkout
+from gindock.upstream.seen import remember
 from gindock.upstream.source import Source
 
 
@@ -67,7 +68,8 @@ def render(
             own.name_in(file)
 
     _render(away, once, declares)
-    return answers.recorded(away.folder)
+    remember(Source(template.url, (recorded := answers.recorded(away.folder)).get("_commit")))
+    return recorded
 
 
 def default_answers(data: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
@@ -249,7 +251,7 @@ def _settings() -> copier.Settings:
         return copier.load_settings()
     except (CopierError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"Copier's settings file cannot be read ({reason}); mend it") from error
+        raise BadInputError(f"Copier's settings file is unreadable ({reason}); mend it") from error
 
 
 @contextmanager
@@ -275,7 +277,7 @@ def _errors_of_ours(*, own: bool) -> Iterator[None]:
         raise NobodyToAskError from None
     except UnsafeTemplateError as error:
         features = str(error).splitlines()[0]
-        raise UserError(
+        raise BadInputError(
             f"{features} gindock runs no template's own commands; to render it without them, "
             "name its address below `trust` in Copier's settings file"
         ) from None

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,17 +97,14 @@ def newest(url: str) -> str:
     """
     if url == URL:
         return version_tag()
-    listing = _remote("ls-remote", "--", _address(url), url=url)
-    refs = [line.split("\t", 1) for line in listing.decode().splitlines()]
-    tags = [ref.removeprefix("refs/tags/") for _, ref in refs if ref.startswith("refs/tags/")]
-    versions = {tag: version_of(tag) for tag in tags}
+    refs = _refs(url)
+    versions = {tag: version_of(tag) for tag in _tags(refs)}
     released = {t: v for t, v in versions.items() if v is not None and not v.is_prerelease}
     if released:
         return max(released, key=lambda tag: released[tag])
-    head = next((commit for commit, ref in refs if ref == "HEAD"), None)
-    if head is None:
+    if "HEAD" not in refs:
         raise UserError(f"the template at {url} has no commit; check its address")
-    return head
+    return refs["HEAD"]
 
 
 def tagged(url: str, version: str) -> str:
@@ -115,9 +112,26 @@ def tagged(url: str, version: str) -> str:
     other = version[1:] if version.startswith("v") else f"v{version}"
     if version_of(version) is None:
         return version
-    listing = _remote("ls-remote", "--tags", "--refs", "--", _address(url), url=url)
-    tags = {entry.rpartition("refs/tags/")[2] for entry in listing.decode().splitlines()}
+    tags = _tags(_refs(url))
     return other if other in tags and version not in tags else version
+
+
+def commit_of_tag(url: str, tag: str) -> str | None:
+    """The commit that `tag` names at `url`; None where there is no such tag. Raises as `newest`."""
+    return _refs(url).get(f"refs/tags/{tag}")
+
+
+def _tags(refs: Iterable[str]) -> set[str]:
+    return {ref.removeprefix("refs/tags/") for ref in refs if ref.startswith("refs/tags/")}
+
+
+@functools.cache
+def _refs(url: str) -> dict[str, str]:
+    """The commits at `url` by the names of its refs; asked once in a process."""
+    listing = _remote("ls-remote", "--", _address(url), url=url)
+    lines = (line.split("\t", 1) for line in listing.decode().splitlines())
+    # What a tag with a message is of comes after it.
+    return {ref.removesuffix("^{}"): commit for commit, ref in lines}
 
 
 def version_of(tag: str) -> Version | None:
@@ -152,6 +166,12 @@ def opened(url: str) -> Iterator[Opened]:
     yield Opened(where, bare=not (where / ".git").exists(), own=url == URL)
 
 
+def work_tree(url: str) -> Path | None:
+    """The template at `url` where it is a work tree on this machine, and not gindock's own."""
+    place = Path(_address(url))
+    return place if url != URL and (place / ".git").exists() else None
+
+
 @functools.cache
 def _cloned(url: str) -> tempfile.TemporaryDirectory[str]:
     """A clone of the template at `url` without its files, until this process ends."""
@@ -163,6 +183,8 @@ def _cloned(url: str) -> tempfile.TemporaryDirectory[str]:
 
 def _address(url: str) -> str:
     """What git is told for what Copier calls `url`."""
+    if url.startswith("~"):  # For Copier, too; git has left it to a shell.
+        return str(Path(url).expanduser())
     url = re.sub(r"\Agh:/*", "https://github.com/", url.removeprefix("git+"))
     return re.sub(r"\Agl:/*", "https://gitlab.com/", url)
 
