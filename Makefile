@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # One more than there are cores: many tests wait for a service, a container or a terminal.
 WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
 
-.PHONY: help test test-cluster test-stack go-trees findings prompts scenarios team-edits lint diff bench pins dist clean
+.PHONY: help test test-cluster test-stack go-trees findings prompts scenarios team-edits lint diff bench pins images-exist dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ diff: $(VENV)/.complete ## Show what a change of the template does to rendered s
 
 pins: $(VENV)/.complete ## Raise the template's Go modules (ARGS=--no-refresh only tidies)
 	PYTHONPATH=src $(BIN)/python -m tools.pins $(ARGS)
+
+images-exist: $(VENV)/.complete ## Ask the registries for every image that a render names
+	@PYTHONPATH=src:tests $(BIN)/python -m tools.images_exist $(ARGS)
 
 dist: $(VENV)/.complete ## Build the sdist and the wheel
 	$(BIN)/python -m build

@@ -208,6 +208,9 @@ class Stack:
         return found
 
 
+#: Images that publish a tag for each series, and keep it current.
+SERIES = {"postgres", "mysql", "nginx", "fluent-bit"}
+
 DRAIN = {"DRAIN_DELAY", "SHUTDOWN_TIMEOUT", "FLUSH_TIMEOUT", "GRACE_PERIOD"}
 
 #: What a service reads of the machine that it runs on.
@@ -251,10 +254,10 @@ def unwatched(service: Mapping[str, Any]) -> Iterator[str]:
 
 
 def unpinned(service: Mapping[str, Any]) -> Iterator[str]:
-    """Check that an image has a tag to the patch level; what is built here is called dev."""
+    """Check that an image has a tag to the release; what is built here is called dev."""
     name, _, tag = service.get("image", "").rpartition(":")
-    # PostgreSQL has no third part; of MySQL, the series with long support.
-    parts = r"\d+\.\d+" if name in ("postgres", "mysql") else r"v?\d+\.\d+\.\d+"
+    # PostgreSQL has no third part; the others keep the tag of a series current.
+    parts = r"\d+\.\d+" if name.rpartition("/")[2] in SERIES else r"v?\d+\.\d+\.\d+"
     if not re.match(rf"{parts}(-|\Z)", tag) and not name.startswith("ghcr.io/acme/"):
         yield "image"
 
@@ -395,7 +398,8 @@ def test_beside_others_a_stack_has_no_nginx_and_their_network(complete: Path) ->
         ("./config:/etc/app:ro", "./config:/etc/app", "app: config is writable"),
         ("./config:/etc/app:ro", "./Makefile:/etc/app/a:ro", "app: Makefile is no folder"),
         ("image: nginx:", "image: nginx:latest # ", "nginx: image"),
-        ("image: nginx:1.30.", "image: nginx:1.30 # ", "nginx: image"),
+        ("image: nginx:1.30", "image: nginx:1 # ", "nginx: image"),
+        ("image: redis:8.10.", "image: redis:8.10 # ", "redis: image"),
         ("GRACE_PERIOD: 60s", "GRACE_PERIOD: 61s", "app: 45 s in 60 s"),
         ("SHUTDOWN_TIMEOUT: 30s", "SHUTDOWN_TIMEOUT: 45s", "app: 60 s in 60 s"),
         ("  redis: {}\n", "  redis: {}\n  spare: {}\n", "spare of volumes is unused"),

@@ -50,6 +50,7 @@ from helpers.engine.images import ImageBuilds, replace_once, tag
 from helpers.machine import unavailable
 from helpers.rendering import render
 from helpers.service import free_port
+from helpers.strict_umask import make_strict, make_up
 
 from bench import images
 
@@ -360,10 +361,13 @@ def test_a_missing_url_is_named(builds: ImageBuilds) -> None:
 
 
 def test_compose_brings_everything_up(builds: ImageBuilds, tmp_path: Path) -> None:
-    """From a fresh render, all is healthy, the API answers, and the service stops in time."""
+    """From a fresh clone, all is healthy, the API answers, and the service stops in time."""
     if port_taken(HTTP):
         unavailable(f"port {HTTP} of this machine is taken")
-    its = stack(builds, render(tmp_path / "compose-none", deploy=["compose"]))
+    # Of somebody whose umask is 077: the containers' users could not read a file.
+    project = make_strict(render(tmp_path / "compose-none", deploy=["compose"]))
+    its = stack(builds, project)
+    make_up(project)
     try:
         its.up()
         assert its.compose.state(its.project) == {"nginx": "healthy", "app": "healthy"}

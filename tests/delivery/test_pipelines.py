@@ -157,9 +157,11 @@ def test_each_registry_has_its_login(registries: dict[str, Path]) -> None:
         "github-ghcr": {"github.actor", "secrets.GITHUB_TOKEN"},
         "github-gitlab": {"secrets.REGISTRY_USERNAME", "secrets.REGISTRY_PASSWORD"},
         "github-own": {"secrets.REGISTRY_USERNAME", "secrets.REGISTRY_PASSWORD"},
+        "github-example": {"secrets.REGISTRY_USERNAME", "secrets.REGISTRY_PASSWORD"},
         "gitlab-ghcr": {"REGISTRY_USERNAME", "REGISTRY_PASSWORD"},
         "gitlab-gitlab": {"CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD"},
         "gitlab-own": {"REGISTRY_USERNAME", "REGISTRY_PASSWORD"},
+        "gitlab-example": {"REGISTRY_USERNAME", "REGISTRY_PASSWORD"},
     }
     word = r"github\.actor|secrets\.\w+|\$\w*REGISTRY_(?:USER|PASS)\w*"
     for name, project in registries.items():

@@ -22,6 +22,7 @@ import pytest
 
 from helpers.engine.docker import Engine
 from helpers.machine import CACHE, unavailable
+from helpers.rendering import version
 
 RECIPES = Path(__file__).parent / "standins"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -94,13 +95,12 @@ def base(engine: Engine, reference: str) -> Base:
         return Base(reference, real=True)
     if engine.docker("pull", "--quiet", reference, ok=False).returncode == 0:
         return Base(reference, real=True)
-    name, _, tag = reference.rpartition(":")
+    name = reference.rpartition(":")[0]
     kind = next((kind for kind in CONFIGURATION if kind in name), None)
     if kind is None:
         unavailable(f"no registry has {reference}, and there is no recipe to stand in for it")
         raise AssertionError
-    # A tag such as 1.27.4-alpine3.24 names the Go that is inside.
-    root = stand_in(kind, tag.partition("-")[0] if kind == "golang" else "")
+    root = stand_in(kind)
     image = f"stand-in/{root.stem.replace('stores', kind)}"
     if engine.docker("image", "inspect", image, ok=False).returncode != 0:
         settings = [*CONFIGURATION[kind]]
@@ -116,12 +116,12 @@ def base(engine: Engine, reference: str) -> Base:
     return Base(image, real=False)
 
 
-def stand_in(kind: str, version: str = "") -> Path:
+def stand_in(kind: str) -> Path:
     """The root of a stand-in, as a tar file that is made on first use."""
     recipe = RECIPES / f"{'stores' if kind in ('mysql', 'postgres', 'redis') else kind}.sh"
     inputs: list[str | Path] = []
     if kind == "golang":
-        inputs = [stand_in("alpine"), version]
+        inputs = [stand_in("alpine"), version("go_version")]
     known = [recipe.read_bytes(), platform.machine().encode(), *(str(i).encode() for i in inputs)]
     if kind in ("alpine", "golang") and CERTIFICATES.exists():
         known.append(CERTIFICATES.read_bytes())

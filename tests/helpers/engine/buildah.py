@@ -18,7 +18,6 @@ import pytest
 from helpers.engine.bases import CONFIGURATION, stand_in
 from helpers.engine.images import tag
 from helpers.machine import need, unavailable
-from helpers.rendering import version
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,10 @@ class Buildah:
 
     def base(self, reference: str) -> str:
         """The stand-in for a base image, made on first use."""
-        name, _, release = reference.rpartition(":")
-        kind = next(kind for kind in CONFIGURATION if kind in name)
+        kind = next(kind for kind in CONFIGURATION if kind in reference.rpartition(":")[0])
         image = f"localhost/stand-in/{kind}"
         if self.run("inspect", "--type=image", image, ok=False).returncode:
-            root = stand_in(kind, release.partition("-")[0] if kind == "golang" else "")
+            root = stand_in(kind)
             settings = [*CONFIGURATION[kind]]
             if kind == "golang":
                 # The machine's own choice of a module proxy, where it made one.
@@ -99,7 +97,7 @@ def opened(folder: Path) -> Iterator[Buildah]:
     (folder / "tmp").mkdir(parents=True)
     buildah = Buildah(folder)
     try:
-        buildah.base(f"golang:{version('go_version')}-alpine")
+        buildah.base("golang:alpine")
         yield buildah
     finally:
         buildah.run("rmi", "--all", "--force", ok=False)
