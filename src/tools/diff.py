@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from helpers.combinations import TEXTS
+from helpers.combinations import factors
 
 from gindock.errors import UserError
 from gindock.gitio.command import git
@@ -46,19 +46,11 @@ def committed_template(commit: str, folder: Path) -> Path:
 
 def fullest(source: Path) -> dict[str, Any]:
     """The answers that choose everything that the template in `source` offers."""
-    chosen: dict[str, Any] = {}
-    for key, question in yaml.safe_load((source / "copier.yml").read_text()).items():
-        if key.startswith("_") or question.get("when") is False:
-            continue
-        values = [value for value in (question.get("choices") or {}).values() if value != "none"]
-        if question["type"] == "bool":
-            chosen[key] = True
-        elif values:
-            chosen[key] = values if question.get("multiselect") else values[-1]
-        elif question["default"] == "":
-            # Free text that may be left out has its examples there.
-            chosen[key] = TEXTS.get(key, "")
-    return chosen
+    known = factors(yaml.safe_load((source / "copier.yml").read_text()))
+    return {
+        key: [value for value in values if value not in (None, "none")][-1]
+        for key, values in known.items()
+    }
 
 
 def render(source: Path, folder: Path, chosen: dict[str, Any]) -> None:

@@ -394,14 +394,7 @@ def test_the_folder_suggests_a_valid_name(folder: str, tmp_path: Path) -> None:
 
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
-RESERVED = {"vendor", "internal", "testdata", "default"} | {
-    "postgres",
-    "mysql",
-    "redis",
-    "nginx",
-    "grafana",
-    "kibana",
-}
+RESERVED = {"vendor", "internal", "testdata", "default", "app", "kafka", "nginx", "redis", "mysql"}
 
 
 @FUZZ

@@ -195,7 +195,7 @@ func Register(router gin.IRouter) {
 #: What main.go has on the line before, and what is added below it for the option.
 IN_MAIN = {
     '\t"[[ module_path ]]/internal/redis"\n[% endif %]\n': '\t"[[ module_path ]]/internal/scrapers"\n',
-    "\tapi.Register(router)\n": "\tscrapers.Register(router)\n",
+    "', Require: verifier.Require' if auth ]]})\n": "\tscrapers.Register(router)\n",
 }
 
 GUARD = " | default(false)"

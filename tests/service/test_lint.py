@@ -98,11 +98,12 @@ def test_yaml_style(tmp_path: Path, custom: dict[str, Path]) -> None:
 def targets(answers: Mapping[str, Any]) -> set[str]:
     """Return the targets that a Makefile must offer."""
     compose = {"up", "down"} if "compose" in answers["deploy"] else set()
+    stores = {"db"} if answers["datastores"] else set()
     secrets = {"secrets"} if answers["datastores"] or answers.get("compose_profiles") else set()
     deploy = {"manifests", "deploy", "rollback"} if "kubernetes" in answers["deploy"] else set()
     promote = {"promote"} if answers.get("rollout", "rolling") != "rolling" else set()
     always = {"help", "run", "dev", "test", "lint", "vuln", "image", "push"}
-    return {*always, *compose, *secrets, *deploy, *promote}
+    return {*always, *stores, *compose, *secrets, *deploy, *promote}
 
 
 def test_makefiles(tmp_path: Path) -> None:

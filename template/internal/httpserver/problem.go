@@ -95,6 +95,7 @@ func problems(log *slog.Logger) gin.HandlerFunc {
 			answer.add(err, c)
 		}
 		switch {
+		case answer.Status == http.StatusRequestTimeout: // the server cuts that off, and cancels it
 		case errors.Is(ctx.Err(), context.Canceled) && !c.Writer.Written():
 			answer.Status = statusClientClosedRequest // whatever failed for that
 		case answer.Status < http.StatusBadRequest:
