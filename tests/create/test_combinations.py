@@ -92,6 +92,7 @@ ONLY: dict[str, Callable[[dict[str, Any]], bool]] = {
     "deploy/kubernetes/components/secrets/": lambda answers: external_secrets(answers),
     "deploy/kubernetes/components/monitoring/": lambda answers: bool(answers.get("monitoring")),
     "deploy/kubernetes/logging/": lambda answers: collected(answers),
+    "renovate.json": lambda answers: not answers.get("monorepo"),
     ".github/": lambda answers: answers["ci"] == "github",
     ".gitlab-ci.yml": lambda answers: answers["ci"] == "gitlab",
 }

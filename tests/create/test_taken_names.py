@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers.combinations import COPIER_YML, jinja
 from helpers.commands import gindock
 from helpers.taken_names import taken_names
-
-from gindock.cli import spelling
-from gindock.errors import BadInputError
-from gindock.upstream import rendering
 
 #: All that renders use, or presume to be there, beside the service.
 TAKEN = {
@@ -33,12 +30,9 @@ TAKEN = {
 
 
 def refused(name: str) -> bool:
-    """Whether `gindock new` refuses the name, in words of that question."""
-    try:
-        rendering.default_answers({"service_name": name}, own=False)
-    except BadInputError as error:
-        return spelling.error_of_new(error).startswith("--service-name: ")
-    return False
+    """Whether the question refuses the name for a new service."""
+    given = {"service_name": name, "_copier_conf": {"overwrite": False}}
+    return bool(jinja().from_string(COPIER_YML["service_name"]["validator"]).render(given).strip())
 
 
 def test_the_list_is_what_renders_use() -> None:

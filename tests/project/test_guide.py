@@ -120,6 +120,8 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "make go-trees": collects,
     "make lint test": is_known,
     "make scenarios": collects,
+    "make prompts": is_known,
+    "make images-exist": is_known,
     "make team-edits": collects,
     "make test-stack": collects,
     "make test-cluster": collects,

@@ -116,7 +116,7 @@ def test_makefiles(tmp_path: Path) -> None:
         listed = {line.split()[0] for line in make(project).splitlines()}
         assert listed == targets(rendered.answers)
         shellcheck(make(project, "--silent", "--dry-run", *sorted(listed)), project)
-        assert rendered.read("Makefile").count("\n") < 120
+        assert rendered.read("Makefile").count("\n") < 140
     # Kubernetes, Compose or both; which data stores; private modules or not; and, in most of
     # those with Kubernetes, a promotion or none.
     assert len(seen) > 3 * 4 * 2
