@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # One more than there are cores: many tests wait for a service, a container or a terminal.
 WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
 
-.PHONY: help test test-cluster test-stack go-trees findings prompts scenarios team-edits lint diff bench pins images-exist dist clean
+.PHONY: help test test-cluster test-stack test-bench go-trees findings prompts scenarios team-edits lint diff bench pins images-exist dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ test-cluster: $(VENV)/.complete ## Deliver to a real API server, and write docs/
 
 test-stack: $(VENV)/.complete ## Let the Compose stack fail under load, and write docs/measured/stack.md (needs root)
 	nice $(BIN)/python -m pytest $(addprefix tests/onrequest/stack/,failures.py neighbours.py observed.py traces.py broker.py) $(ARGS)
+
+test-bench: $(VENV)/.complete ## Let every bench run through, in its quick form
+	nice $(BIN)/python -m pytest tests/onrequest/benches/through.py $(ARGS)
 
 go-trees: $(VENV)/.complete ## Give every Go tree, of all combinations of choices, every check
 	GO_TREES=all $(BIN)/python -m pytest tests/service/test_go.py tests/service/test_start.py $(ARGS)

@@ -52,8 +52,6 @@ from helpers.rendering import render
 from helpers.service import free_port
 from helpers.strict_umask import make_strict, make_up
 
-from bench import images
-
 LOCKED_DOWN = (
     *("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
     *("--memory=64m", "--memory-swap=64m", "--pids-limit=64"),
@@ -128,15 +126,6 @@ def network_of(chosen: tuple[str, ...], request: pytest.FixtureRequest) -> str |
         return None
     stores: Stores = request.getfixturevalue("stores")
     return stores.network
-
-
-def test_the_bench_of_images_runs_through(
-    builds: ImageBuilds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GINDOCK_BENCH_QUICK", "1")
-    builds.image("distroless", NONE)  # Which the others take, too; what it compiles is kept.
-    rows = images.measured(images.Bench(builds.engine, tmp_path))
-    assert {len(row) for row in rows} == {len(images.HEADER)}
 
 
 def test_a_rebuild_uses_the_caches(builds: ImageBuilds) -> None:

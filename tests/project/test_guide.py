@@ -126,6 +126,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "make test-stack": collects,
     "make test-cluster": collects,
     "make findings": is_known,
+    "make test-bench": is_known,
     "make bench": is_known,
     "make pins": offers_help,
     "git grep -nw tracing": finds,
