@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.combinations import COPIER_YML, jinja
 from helpers.linters import mutate
-from helpers.machine import ROOT, git, need, run
+from helpers.machine import git, need, run
 from helpers.pipelines import DIGEST, GITHUB, GITLAB, OUTSIDE_CI, jobs_of, push_job
 
 RENDERED = "registry.example.com:5000"
@@ -178,15 +179,7 @@ def test_a_real_registry_is_not_asked_about(registries: dict[str, Path]) -> None
 
 
 def test_the_template_knows_an_example_as_the_pipelines_do() -> None:
-    sources = [f"{name}.jinja" for name in (GITHUB, GITLAB, "README.md")]
-    found = {
-        expression
-        for source in sources
-        for expression in re.findall(
-            r"set example = registry_host \| regex_search\('(.*)'\)",
-            (ROOT / "template" / source).read_text(),
-        )
-    }
-    [pattern] = found
-    known = re.compile(pattern.replace(r"\\", "\\"))
-    assert [host for host in (*EXAMPLES, *REAL) if known.search(host)] == EXAMPLES
+    default = COPIER_YML["example_registry"]["default"]
+    known = jinja().from_string(default)
+    found = [h for h in (*EXAMPLES, *REAL) if known.render(registry_host=h) == "True"]
+    assert found == EXAMPLES
