@@ -87,4 +87,4 @@ def test_the_template_does_not_ask_where_it_lies() -> None:
     files = [p for p in (ROOT / "template").rglob("*") if p.is_file()]
     texts = [*map(str, files), *(p.read_text() for p in (ROOT / "copier.yml", *files))]
     asked = {name for text in texts for name in re.findall(r"_copier_conf\.(\w+)", text)}
-    assert asked == {"answers_file"}
+    assert asked == {"answers_file", "overwrite"}

@@ -144,7 +144,7 @@ def test_killed_while_moving_an_edit_made_since_is_kept(tmp_path: Path) -> None:
     edited = next(p for p in sorted(folder.iterdir()) if p.is_file())
     edited.write_text("mine")
     done = gindock("new", ".", "-y", cwd=folder)
-    assert done.code == 1
+    assert done.code == 2
     assert edited.name in done.stderr
     assert edited.read_text() == "mine"
     edited.rename(tmp_path / "kept")
@@ -155,9 +155,13 @@ def test_killed_while_moving_a_file_added_since_is_kept(tmp_path: Path) -> None:
     folder = tmp_path / "svc"
     killed_while_moving(folder, after=6)
     (folder / "mine.txt").write_text("mine")
+    (folder / ".github" / "mine.txt").write_text("mine")
     done = gindock("new", ".", "-y", cwd=folder)
-    assert done.code == 2
+    assert done.code == 0, done.stderr
     assert (folder / "mine.txt").read_text() == "mine"
+    assert (folder / ".github" / "mine.txt").read_text() == "mine"
+    assert (folder / "go.mod").is_file()
+    assert not list(folder.glob(PREFIX + "*"))
 
 
 def test_killed_while_moving_any_next_run_takes_it_back(tmp_path: Path) -> None:
@@ -176,7 +180,7 @@ def test_a_forged_journal_reaches_nothing_outside(tmp_path: Path) -> None:
     forged = json.loads(journal.read_text())
     forged["files"]["../victim.txt"] = hashlib.sha256(b"mine").hexdigest()
     journal.write_text(json.dumps(forged))
-    assert gindock("new", ".", "-y", cwd=folder).code == 1
+    assert gindock("new", ".", "-y", cwd=folder).code == 2
     assert victim.read_text() == "mine"
 
 
