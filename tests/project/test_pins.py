@@ -32,7 +32,7 @@ def add_question(source: Path) -> None:
 
 
 def test_what_changes_go_code_is_a_switch() -> None:
-    assert pins.switches() == ("tracing", "openapi", "auth", "postgres", "redis", "mysql")
+    assert pins.switches() == ("openapi", "auth", "tracing", "postgres", "redis", "mysql")
 
 
 def test_a_new_condition_in_go_code_is_a_switch(source: Path) -> None:
