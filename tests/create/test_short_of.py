@@ -75,4 +75,4 @@ def test_a_protocol_that_git_may_not_use(template: Path, tmp_path: Path) -> None
 def test_a_host_that_is_not_there(tmp_path: Path) -> None:
     done = gindock("new", "svc", "--template", "http://127.0.0.1:1/x.git", cwd=tmp_path)
     assert done.code == 1
-    assert "check the network, the proxy and its address" in done.stderr
+    assert "check its address, the network and the proxy" in done.stderr

@@ -59,7 +59,7 @@ def test_new_in_another_users_repository_is_refused(place: str, tmp_path: Path) 
     assert sorted(path.name for path in folder.iterdir()) == [".copier-answers.yml", ".git"]
 
 
-@pytest.mark.parametrize("more", [[], ["--no-git"], ["--dry-run"]])
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
 def test_new_into_another_users_empty_repository_is_refused(
     more: list[str], tmp_path: Path
 ) -> None:
@@ -71,6 +71,13 @@ def test_new_into_another_users_empty_repository_is_refused(
     assert "with commits" not in done.stderr
     assert contents(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["svc"]
+
+
+def test_new_without_git_fills_another_users_empty_repository(tmp_path: Path) -> None:
+    folder = give_away(repository(tmp_path / "svc", committed=False))
+    done = gindock("new", "svc", "-y", "--no-git", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    assert (folder / "go.mod").is_file()
 
 
 def test_new_without_git_asks_no_repository_of_others(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ _NEXT_STEPS = {
         "log in to its host, or check that you may read it"
     ),
     r"Could not resolve|Connection (?:refused|timed out)|Failed to connect|unreachable": (
-        "check the network, the proxy and its address"
+        "check its address, the network and the proxy"
     ),
 }
 
