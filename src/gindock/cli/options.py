@@ -16,6 +16,7 @@ from typer.core import TyperCommand
 from gindock.cli import spelling
 from gindock.cli.output import said
 from gindock.errors import BadInputError, RefusedAnswerError
+from gindock.upstream import source
 from gindock.upstream.questions import NOTHING, Question, Questions
 
 #: How `new --help` calls the service that its defaults are those of.
@@ -30,12 +31,14 @@ class Sectioned(TyperCommand):
         return super().parse_args(ctx, [*_with_sections(args)])
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options, section by section."""
+        """Write the options, section by section, each question with its default."""
+        defaults = _shown_defaults()
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
                 title = getattr(parameter, "rich_help_panel", None) or "Options"
-                sections.setdefault(title, []).append(record)
+                text = record[1] + defaults.get(parameter.name, "")
+                sections.setdefault(title, []).append((record[0], text))
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
@@ -53,13 +56,23 @@ def _with_sections(arguments: list[str]) -> Iterator[str]:
 
 def parameters(questions: Questions) -> list[inspect.Parameter]:
     """The parameters of a Typer command that take the answers to `questions`, by their sections."""
-    defaults = questions.defaults({"_folder_name": _NAME, "service_name": _NAME})
     sections = list(dict.fromkeys(question.section for question in questions.all))
     ordered = sorted(questions.all, key=lambda question: sections.index(question.section))
-    return [_parameter(question, defaults[question.key]) for question in ordered]
+    return [_parameter(question) for question in ordered]
 
 
-def _parameter(question: Question, default: Any) -> inspect.Parameter:
+def _shown_defaults() -> dict[str, str]:
+    """What the help says of the default of each question, by its key."""
+    questions = Questions.read(source.questions_file())
+    defaults = questions.defaults({"_folder_name": _NAME, "service_name": _NAME})
+    shown = {
+        key: ",".join(value) or NOTHING if isinstance(value, list) else said(value)
+        for key, value in defaults.items()
+    }
+    return {key: f" [default: {text}]" for key, text in shown.items()}
+
+
+def _parameter(question: Question) -> inspect.Parameter:
     names = spelling.option(question.key)
     kind: Any = {"int": int, "bool": bool}.get(question.type, str)
     if question.type == "bool":
@@ -69,7 +82,6 @@ def _parameter(question: Question, default: Any) -> inspect.Parameter:
         kind = list[str]
     elif offered:
         kind = StrEnum(question.key, {value: value for value in offered})  # type: ignore[misc, no-redef]
-    shown = ",".join(default) or NOTHING if isinstance(default, list) else said(default)
     return inspect.Parameter(
         question.key,
         inspect.Parameter.KEYWORD_ONLY,
@@ -78,7 +90,7 @@ def _parameter(question: Question, default: Any) -> inspect.Parameter:
             kind | None,
             typer.Option(
                 names,
-                help=f"{question.help} [default: {shown}]",
+                help=question.help,
                 metavar=f"<{'|'.join(offered)}>,..." if question.several else None,
                 show_default=False,
                 rich_help_panel=question.section.capitalize(),
