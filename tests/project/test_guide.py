@@ -122,6 +122,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "make scenarios": collects,
     "make prompts": is_known,
     "make images-exist": is_known,
+    'make images-exist ARGS="alpine:3.25"': is_known,
     "make team-edits": collects,
     "make test-stack": collects,
     "make test-cluster": collects,
