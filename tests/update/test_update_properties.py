@@ -287,7 +287,8 @@ def assigned(project: Project) -> dict[str, str]:
 
 def in_process(project: Project) -> int:
     """Update as the command does; return its exit code."""
-    return update(UpdateRequest(project.folder, assigned=assigned(project))).exit_code
+    answers = {key: [text] for key, text in assigned(project).items()}
+    return update(UpdateRequest(project.folder, assigned=answers)).exit_code
 
 
 def by_command(project: Project) -> int:
