@@ -65,17 +65,22 @@ def create(draft: Draft) -> Created:
         commit, warning = _commit(destination, files, version)
         warnings.append(warning)
     elif around:
-        warnings.append(_not_committed(destination, around, version))
+        left_out = draft.answers.get("monorepo") is True and draft.answers.get("ci") == "none"
+        warnings.append(_not_committed(destination, around, version, ci_left_out=left_out))
     warnings.append(surroundings.workspace_without(destination))
     about = (draft.answers, version, commit, kept, [*filter(None, warnings)], draft.not_run)
     return Created(destination, [file for file in files if file not in kept], *about)
 
 
-def _not_committed(destination: Path, around: Repository, version: str) -> str:
+def _not_committed(
+    destination: Path, around: Repository, version: str, *, ci_left_out: bool
+) -> str:
     """What to do where a repository is `around` the new service, of the template's `version`."""
     command = f"git add --all . && git commit -m {shlex.quote(_message(version))}"
     if destination.resolve() == around.top.resolve():
         return f"the repository has commits already, so nothing was committed; run `{command}`"
+    if not ci_left_out:
+        return f"a git repository is around it, so nothing was committed; run `{command}`"
     return (
         "a git repository is around it, so nothing was committed, and CI is left out: a host reads "
         f"that at the root of a repository alone. Look into README.md for CI, and run `{command}`"

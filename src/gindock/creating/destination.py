@@ -213,7 +213,7 @@ def _take_back(folder: Path) -> None:
         return  # It had moved nothing yet.
     destination = Path(journal["destination"])
     waiting = folder / journal["project"]
-    if not any(is_folder(file) is False for file in waiting.rglob("*")):
+    if all(is_folder(each) for each in waiting.rglob("*")):
         return  # It had moved everything: the project is whole, and the user's.
     ours = []
     for path, digest in journal["files"].items():

@@ -152,11 +152,17 @@ class Draft:
         check_place(self.destination)
         return in_the_way(self.destination, self.files)
 
-    def check_destination(self) -> None:
-        """Raise a `BadInputError` where something is in the way, and is not to be kept."""
+    def check_destination(self) -> list[str]:
+        """What is in the way, and kept.
+
+        Raises:
+            BadInputError: it is not to be kept.
+
+        """
         found = self.in_the_way
         if found and not self.request.keep:
             raise OccupiedError(self.destination, found)
+        return found
 
     def keep_what_is_there(self) -> None:
         """Keep what is in the way, and leave out of the service what would take its place."""
@@ -171,8 +177,7 @@ class Draft:
             UserError: something is in the way that is not to be kept.
 
         """
-        self.check_destination()
-        kept = self.in_the_way
+        kept = self.check_destination()
         self._staging.destination = self.destination
         self._staging.place(self.folder, without=kept)
         return kept
